@@ -1,0 +1,50 @@
+# Everything happens in a virtual environment of this folder; a fresh clone needs Python 3.11+, make and git.
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+# Nothing of the surrounding shell leaks in: not another virtual environment, not the folder on the import path.
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+export PYTHONSAFEPATH := 1
+
+.PHONY: demo test check format bench services clean
+.DEFAULT_GOAL := check
+
+$(READY): pyproject.toml
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing --python '>=3.11' $(VENV) && \
+	  uv pip install --quiet --python $(BIN)/python --editable . --group dev; \
+	else \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Watchbell needs Python 3.11 or newer")' && \
+	  $(PYTHON) -m venv $(VENV) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=26' && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev; \
+	fi
+	@touch $@
+
+demo: $(READY)  ## One tick delivers a report; a second tick of the same minute delivers nothing.
+	@$(BIN)/watchbell demo
+
+test: $(READY)  ## All tests; those that need real servers run where the servers are installed (make services).
+	@$(BIN)/pytest -q
+
+check: $(READY)  ## Everything that a change must pass.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest -q
+
+format: $(READY)  ## Format and mend what can be mended.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY)  ## Print each figure as a ratio to its floor or peer in the same run.
+	@$(BIN)/python tests/bench/run.py
+
+services:  ## Install the real servers that the service tests run (Debian packages; needs root).
+	@infra/install-test-services
+
+clean:  ## Remove the virtual environment and caches.
+	rm -rf $(VENV) .services dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,236 @@
+"""From evidence to facts with numbers. Pure: no reading, no clock, no text beyond the reason of the verdict.
+
+Windows are half open, so that an episode is counted once over windows that tile the time:
+new        it began in [start, end)
+resolved   it ended in [start, end)
+still      it began before end, and had not ended before it
+Hence still firing at the start + new - resolved = still firing at the end.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from watchbell.reports.interface import (
+    AlertSummary,
+    Coverage,
+    CoverageStatus,
+    Episode,
+    Evidence,
+    Silence,
+    Verdict,
+    Window,
+)
+
+#: An alert whose `severity` label is one of these, in any case, makes a window DEGRADED while it fires.
+URGENT_SEVERITIES = ("critical", "page")
+
+NO_SOURCE = "no source is configured, so nothing was looked at"
+NO_HISTORY = "no source keeps a history, so alerts that came and went are not known"
+
+LabelKey = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What happened in one window. `problem` is why it cannot be vouched for; None means full proof."""
+
+    window: Window
+    coverage: tuple[Coverage, ...]
+    episodes: tuple[Episode, ...]
+    new: tuple[Episode, ...]
+    resolved: tuple[Episode, ...]
+    still_firing: tuple[Episode, ...]  # oldest first
+    rules: tuple[AlertSummary, ...]  # longest firing time first
+    silences: tuple[Silence, ...]
+    problem: str | None
+
+    @property
+    def is_proven(self) -> bool:
+        return self.problem is None
+
+
+def find(window: Window, evidence: Sequence[Evidence]) -> Findings:
+    """Return the facts of `window`, each episode counted once however many sources saw it."""
+    touching = [e for e in merge_episodes(evidence) if e.start < window.end and not _ended_before(e, window.start)]
+    return Findings(
+        window=window,
+        coverage=tuple(one.coverage for one in evidence),
+        episodes=tuple(touching),
+        new=tuple(e for e in touching if e.start >= window.start),
+        resolved=tuple(e for e in touching if _ended_before(e, window.end)),
+        still_firing=tuple(e for e in touching if not _ended_before(e, window.end)),
+        rules=summarise_rules(touching, window),
+        silences=_unique_silences(evidence),
+        problem=problem_of(window, evidence),
+    )
+
+
+def problem_of(window: Window, evidence: Sequence[Evidence]) -> str | None:
+    """Return why the evidence is no proof of what happened in the window, naming the source; None when it is."""
+    if not evidence:
+        return NO_SOURCE
+    for status in (CoverageStatus.FAILED, CoverageStatus.UNPROVEN):
+        for one in evidence:
+            if one.coverage.required and one.coverage.status is status:
+                return f"{one.coverage.source}: {one.coverage.detail}"
+    if not any(_covers(one, window) for one in evidence):
+        return NO_HISTORY
+    return None
+
+
+def judge(findings: Findings) -> tuple[Verdict, str]:
+    """Return the verdict and the line of reason behind it."""
+    if findings.problem is not None:
+        return Verdict.UNKNOWN, findings.problem
+    urgent = [episode for episode in findings.still_firing if is_urgent(episode.labels)]
+    firing = _many(len(findings.still_firing), "alert")
+    if urgent:
+        return Verdict.DEGRADED, f"{firing} firing, {len(urgent)} of them urgent"
+    if findings.still_firing:
+        return Verdict.ATTENTION, f"{firing} firing"
+    if findings.new or findings.resolved:
+        return Verdict.ATTENTION, f"{_many(len(findings.episodes), 'alert')} fired, none fires now"
+    return Verdict.OK, "no incidents"
+
+
+def is_urgent(labels: Mapping[str, str]) -> bool:
+    """Say whether the labels ask for someone at once."""
+    return labels.get("severity", "").lower() in URGENT_SEVERITIES
+
+
+def firing_seconds(episode: Episode, window: Window) -> float:
+    """Return how long the episode fired inside the window."""
+    end = window.end if episode.end is None else min(episode.end, window.end)
+    return max(0.0, (end - max(episode.start, window.start)).total_seconds())
+
+
+def rule_key(labels: Mapping[str, str]) -> tuple[str, str]:
+    """Return what tells alert rules apart: one name often stands for a warning and a critical rule."""
+    return labels.get("alertname", ""), labels.get("severity", "")
+
+
+def summarise_rules(episodes: Iterable[Episode], window: Window) -> tuple[AlertSummary, ...]:
+    """Return one summary for each alert rule, the longest firing time first."""
+    groups: dict[tuple[str, str], list[Episode]] = defaultdict(list)
+    for episode in episodes:
+        groups[rule_key(episode.labels)].append(episode)
+    summaries = [_summary(alertname, group, window) for (alertname, _), group in groups.items()]
+    return tuple(
+        sorted(summaries, key=lambda s: (-s.firing_seconds, -s.firings, s.alertname, sorted(s.labels.items())))
+    )
+
+
+def _summary(alertname: str, episodes: list[Episode], window: Window) -> AlertSummary:
+    common = set(episodes[0].labels.items()).intersection(*(episode.labels.items() for episode in episodes))
+    return AlertSummary(
+        alertname=alertname,
+        labels=dict(sorted(common)),
+        firings=sum(window.start <= episode.start < window.end for episode in episodes),
+        firing_seconds=sum(firing_seconds(episode, window) for episode in episodes),
+        firing_now=any(not _ended_before(episode, window.end) for episode in episodes),
+    )
+
+
+def merge_episodes(evidence: Sequence[Evidence]) -> tuple[Episode, ...]:
+    """Return the episodes of all sources, each once, oldest first, whatever the order of the sources.
+
+    Two sources see one alert when the labels of one are part of the other's (Prometheus adds `external_labels` on
+    the way to Alertmanager) and their times overlap.
+    """
+    by_source = [[(_key(episode.labels), episode) for episode in one.episodes] for one in evidence]
+    names = _canonical_labels([{key for key, _ in episodes} for episodes in by_source])
+    groups: dict[LabelKey, list[list[Episode]]] = defaultdict(list)
+    for episodes in by_source:
+        own: dict[LabelKey, list[Episode]] = defaultdict(list)
+        for key, episode in episodes:
+            own[names[key]].append(replace(episode, labels=dict(names[key])))
+        for key, group in own.items():
+            groups[key].append(_join_overlapping(group))
+    merged = [episode for group in groups.values() for episode in _merge_sources(group)]
+    return tuple(sorted(merged, key=_order))
+
+
+def _canonical_labels(by_source: list[set[LabelKey]]) -> dict[LabelKey, LabelKey]:
+    """Map each label set to the smallest one that stands for it: the largest part of it that another source has."""
+    homes: dict[LabelKey, set[int]] = defaultdict(set)
+    namesakes: dict[str, list[LabelKey]] = defaultdict(list)
+    for number, keys in enumerate(by_source):
+        for key in keys:
+            if key not in homes:
+                namesakes[dict(key).get("alertname", "")].append(key)
+            homes[key].add(number)
+    if sum(map(bool, by_source)) < 2:
+        return {key: key for key in homes}
+    parts: dict[LabelKey, LabelKey] = {}
+    for alike in namesakes.values():
+        for key in alike:
+            smaller = [k for k in alike if set(k) < set(key) and homes[k].isdisjoint(homes[key])]
+            parts[key] = max(smaller, key=lambda k: (len(k), k), default=key)
+    return {key: _follow(parts, key) for key in parts}
+
+
+def _follow(parts: Mapping[LabelKey, LabelKey], key: LabelKey) -> LabelKey:
+    while parts[key] != key:
+        key = parts[key]
+    return key
+
+
+def _merge_sources(sources: list[list[Episode]]) -> list[Episode]:
+    """Merge what several sources say of one alert; where they differ in detail, the finer account wins."""
+    merged = []
+    for joint in _join_overlapping([episode for episodes in sources for episode in episodes]):
+        accounts = [[e for e in episodes if _belongs(e, joint)] for episodes in sources]
+        finest = max(accounts, key=lambda account: (len(account), [_order(e) for e in account]))
+        told = [replace(episode, annotations=episode.annotations or joint.annotations) for episode in finest]
+        told[0] = replace(told[0], start=joint.start)
+        told[-1] = replace(told[-1], end=joint.end)
+        merged += told
+    return merged
+
+
+def _join_overlapping(episodes: list[Episode]) -> list[Episode]:
+    joined: list[Episode] = []
+    for episode in sorted(episodes, key=_order):
+        if joined and _belongs(episode, joined[-1]):
+            last = joined[-1]
+            end = None if last.end is None or episode.end is None else max(last.end, episode.end)
+            joined[-1] = replace(last, end=end, annotations=last.annotations or episode.annotations)
+        else:
+            joined.append(episode)
+    return joined
+
+
+def _belongs(episode: Episode, joint: Episode) -> bool:
+    """Say whether the episode, not older than the joint one, begins within it; touching is not overlapping."""
+    if episode.start == joint.start:
+        return True
+    return joint.start < episode.start and (joint.end is None or episode.start < joint.end)
+
+
+def _ended_before(episode: Episode, instant: datetime) -> bool:
+    return episode.end is not None and episode.end < instant
+
+
+def _covers(evidence: Evidence, window: Window) -> bool:
+    is_ok = evidence.coverage.status is CoverageStatus.OK
+    return is_ok and evidence.covered_from is not None and evidence.covered_from <= window.start
+
+
+def _unique_silences(evidence: Sequence[Evidence]) -> tuple[Silence, ...]:
+    silences = {silence.id: silence for one in evidence for silence in one.silences}
+    return tuple(sorted(silences.values(), key=lambda silence: (silence.end, silence.id)))
+
+
+def _key(labels: Mapping[str, str]) -> LabelKey:
+    return tuple(sorted(labels.items()))
+
+
+def _order(episode: Episode) -> tuple[datetime, bool, float, LabelKey, LabelKey]:
+    length = 0.0 if episode.end is None else (episode.end - episode.start).total_seconds()
+    return episode.start, episode.end is None, length, _key(episode.labels), _key(episode.annotations)
+
+
+def _many(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

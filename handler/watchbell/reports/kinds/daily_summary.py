@@ -1,0 +1,127 @@
+"""The daily summary: what is new, what is over, what still fires, and what to do about it."""
+
+from datetime import timedelta
+
+from watchbell.reports import wording
+from watchbell.reports.findings import Findings, firing_seconds, is_urgent, judge
+from watchbell.reports.interface import Episode, Number, Report, Section, Window
+from watchbell.reports.kinds.material import Material, headline, number
+
+TITLE = "Daily summary"
+MOST_LINES = 10
+MOST_RULES = 5
+NOISY_FIRINGS = 3
+SOON = timedelta(hours=24)
+
+
+def build(material: Material) -> Report:
+    """Build the daily summary; a source that cannot be believed makes it a notice that still shows what is known."""
+    findings = material.findings()
+    previous = material.previous_findings() if findings.is_proven else None
+    request = material.request
+    verdict, reason = judge(findings)
+    return Report(
+        title=headline(TITLE, request),
+        kind=request.kind,
+        window=request.window,
+        verdict=verdict,
+        reason=reason if findings.is_proven else f"pipeline unavailable: {reason}",
+        coverage=findings.coverage,
+        numbers=alert_numbers(findings, previous),
+        still_firing=still_firing_lines(findings),
+        actions=_actions(findings),
+        alerts=findings.rules,
+        sections=_sections(findings),
+        source_error=findings.problem,
+    )
+
+
+def alert_numbers(findings: Findings, previous: Findings | None) -> tuple[Number, ...]:
+    """Return new, resolved and still firing, each with the figure of the window before where that is proven."""
+    before = previous if previous is not None and previous.is_proven else None
+    figures = {
+        "new": (len(findings.new), len(before.new) if before else None),
+        "resolved": (len(findings.resolved), len(before.resolved) if before else None),
+        "still firing": (len(findings.still_firing), len(before.still_firing) if before else None),
+    }
+    return tuple(number(name, now, then, is_known=findings.is_proven) for name, (now, then) in figures.items())
+
+
+def still_firing_lines(findings: Findings) -> tuple[str, ...]:
+    """Return what still fires, oldest first."""
+    window = findings.window
+    lines = [wording.still_firing(episode, window.end, window.timezone) for episode in findings.still_firing]
+    return wording.capped(lines, MOST_LINES)
+
+
+def _actions(findings: Findings) -> tuple[str, ...]:
+    """Return at most three things to do, the most pressing first."""
+    actions = [f"First make this report whole: {findings.problem}"] if findings.problem else []
+    urgent = [episode for episode in findings.still_firing if is_urgent(episode.labels)]
+    for episode in (urgent or list(findings.still_firing))[:1]:
+        runbook = episode.annotations.get("runbook_url", "")
+        actions.append(f"Look at {wording.alert(episode.labels)}" + (f"; runbook: {runbook}" if runbook else ""))
+    noisiest = max(findings.rules, key=lambda rule: rule.firings, default=None)
+    if noisiest and noisiest.firings >= NOISY_FIRINGS:
+        name = wording.alert(noisiest.labels)
+        actions.append(f"Quieten {name}: it fired {noisiest.firings} times; mend the cause or lengthen its `for`")
+    actions += [f"Renew or drop this silence: {line}" for line in _ending_soon(findings)[:1]]
+    return tuple(actions[:3])
+
+
+def _ending_soon(findings: Findings) -> list[str]:
+    window = findings.window
+    return [wording.silence(one, window.timezone) for one in findings.silences if one.end <= window.end + SOON]
+
+
+def _sections(findings: Findings) -> tuple[Section, ...]:
+    window = findings.window
+    if findings.is_proven and not findings.episodes:
+        quiet = Section(title="No incidents", lines=("No alert fired in this window, and none fires now.",))
+        return (quiet, *_expiring_silences(findings))
+    return (
+        *_section("New", [_began(episode, window) for episode in findings.new]),
+        *_section("Resolved", [_ended(episode, window) for episode in findings.resolved]),
+        *_top_rules(findings),
+        *_expiring_silences(findings),
+    )
+
+
+def _section(title: str, lines: list[str]) -> tuple[Section, ...]:
+    return (Section(title=title, lines=wording.capped(lines, MOST_LINES)),) if lines else ()
+
+
+def _began(episode: Episode, window: Window) -> str:
+    began = wording.moment(episode.start, window.timezone)
+    if episode.end is None or episode.end >= window.end:
+        return f"{wording.alert(episode.labels)}: since {began}, still firing"
+    return f"{wording.alert(episode.labels)}: at {began}, for {wording.duration(firing_seconds(episode, window))}"
+
+
+def _ended(episode: Episode, window: Window) -> str:
+    end = episode.end or window.end
+    whole = wording.duration((end - episode.start).total_seconds())
+    return f"{wording.alert(episode.labels)}: at {wording.moment(end, window.timezone)}, after {whole}"
+
+
+def _top_rules(findings: Findings) -> tuple[Section, ...]:
+    if not findings.rules:
+        return ()
+    shown = findings.rules[:MOST_RULES]
+    rows = tuple(
+        (rule.alertname, rule.labels.get("severity", ""), str(rule.firings), wording.duration(rule.firing_seconds))
+        for rule in shown
+    )
+    more = len(findings.rules) - len(shown)
+    return (
+        Section(
+            title="Top by firing time",
+            lines=(f"and {wording.many(more, 'rule')} more",) if more else (),
+            columns=("alert", "severity", "firings", "firing time"),
+            rows=rows,
+        ),
+    )
+
+
+def _expiring_silences(findings: Findings) -> tuple[Section, ...]:
+    return _section("Silences that end within 24 hours", _ending_soon(findings))

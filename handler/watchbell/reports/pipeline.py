@@ -1,0 +1,67 @@
+"""The built-in pipeline, and what its failure means for each kind of report (contract, rows 13 to 17)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+
+from watchbell.clock import Clock, SystemClock
+from watchbell.errors import SourceError
+from watchbell.reports.interface import Pipeline, Report, ReportRequest, Source
+from watchbell.reports.kinds.material import READ_SECONDS, Material, Querier, notice
+from watchbell.reports.sources.cached import CachedSource
+from watchbell.tasks import Kind
+
+#: Kinds whose failure is delivered as a notice. The others raise: the operator should know, not the audience.
+#: The contract is silent on custom_investigation; who asked a question is told that it could not be answered.
+TITLES_OF_NOTICES: Mapping[Kind, str] = {
+    Kind.DAILY_SUMMARY: "Daily summary",
+    Kind.WEEKLY_AUDIT: "Weekly audit",
+    Kind.CUSTOM_INVESTIGATION: "Custom investigation",
+}
+
+
+class BuiltinPipeline:
+    """Builds reports from the configured sources. Make one per tick: equal reads within it are made once."""
+
+    def __init__(
+        self, sources: Sequence[Source], *, clock: Clock | None = None, read_seconds: float = READ_SECONDS
+    ) -> None:
+        self._clock = clock or SystemClock()
+        self._sources = [CachedSource(source, clock=self._clock) for source in sources]
+        self._queriers = [source for source in sources if isinstance(source, Querier)]
+        self._read_seconds = read_seconds
+
+    def build(self, request: ReportRequest) -> Report:
+        """Build the report; raises SourceError when it cannot."""
+        material = Material(
+            request=request,
+            sources=self._sources,
+            queriers=self._queriers,
+            clock=self._clock,
+            read_seconds=self._read_seconds,
+        )
+        return _builder(request.kind)(material)
+
+
+def _builder(kind: Kind) -> Callable[[Material], Report]:
+    # A tick builds one or two kinds; the others need not be loaded.
+    build: Callable[[Material], Report] = import_module(f"watchbell.reports.kinds.{kind.value}").build
+    return build
+
+
+def build_or_notice(pipeline: Pipeline, request: ReportRequest) -> Report:
+    """Build the report, or the notice that stands in for it; raises SourceError for kinds that have no notice.
+
+    A notice has the verdict UNKNOWN and a reason that begins with "pipeline unavailable: ".
+    """
+    try:
+        return pipeline.build(request)
+    except SourceError as error:
+        failure = error
+    except Exception as error:  # noqa: BLE001  whatever broke, the audience hears that there is no report
+        # NOTE: only the type: the text of a foreign error may hold a secret.
+        failure = SourceError(f"building the report failed unexpectedly ({type(error).__name__})")
+        failure.__cause__ = error
+    title = TITLES_OF_NOTICES.get(request.kind)
+    if title is None:
+        raise failure
+    return notice(request, title, str(failure))

@@ -1,0 +1,283 @@
+"""The embedded source: a JSON-lines file of Alertmanager webhook payloads (v4), one a line, oldest first.
+
+A line is the payload itself, or `{"received_at": INSTANT, "payload": {…}}`, which is what `append` writes. A bare
+payload counts as received at the latest instant that its alerts name.
+
+Absence of alerts proves nothing, so the file must show a heartbeat: an always-firing alert such as Watchdog, again and
+again, never further apart than `max_gap`. Alertmanager repeats a firing alert after `repeat_interval` (4 h unless
+changed) plus at most one `group_interval` (5 m), hence the default of 5 hours.
+"""
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from watchbell.errors import StoreError, UsageError
+from watchbell.instants import format_instant, format_minute, parse_instant
+from watchbell.reports.interface import Coverage, CoverageStatus, Episode, Evidence
+from watchbell.reports.sources.heartbeats import HEARTBEATS, is_heartbeat
+
+MAX_GAP = timedelta(hours=5)
+#: An alert without news for this long is taken for gone; no `repeat_interval` in use comes near.
+LOOK_BACK = timedelta(days=7)
+MAX_LINE_BYTES = 16 * 1024 * 1024
+
+_RECEIVED = re.compile(rb'\{"received_at": ?"([^"]{10,40})"')
+LabelKey = tuple[tuple[str, str], ...]
+
+
+def append(path: Path, payload: object, received_at: datetime) -> int:
+    """Add one payload, durable on return, and return how many alerts it held.
+
+    Raises UsageError when it is no Alertmanager payload, StoreError when it cannot be written.
+    """
+    try:
+        alerts = _alerts(payload)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(f"this is not an Alertmanager webhook payload: {_complaint(error)}") from None
+    line = json.dumps({"received_at": format_instant(received_at), "payload": payload}, separators=(", ", ":"))
+    try:
+        _append_line(path, line.encode() + b"\n")
+    except OSError as error:
+        raise StoreError(f"cannot write the alert log {path}: {error.strerror}") from error
+    return len(alerts)
+
+
+class AlertLog:
+    """Rebuilds alert episodes from the file; reads it line by line, whatever its size."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str = "alert log",
+        required: bool = True,
+        max_gap: timedelta = MAX_GAP,
+        heartbeats: Collection[str] = HEARTBEATS,
+    ) -> None:
+        self.name = name
+        self.required = required
+        self._path = path
+        self._max_gap = max_gap
+        self._heartbeats = heartbeats
+
+    def read(self, start: datetime, end: datetime) -> Evidence:
+        """Return the episodes that touch [start, end), and whether a heartbeat covers it."""
+        story = _Story(since=start - max(LOOK_BACK, self._max_gap), heartbeats=self._heartbeats)
+        try:
+            with self._path.open("rb") as lines:
+                for number, line in _lines(lines):
+                    story.add(number, line)
+        except FileNotFoundError:
+            return self._evidence(
+                CoverageStatus.FAILED,
+                f"there is no {self._path}; point Alertmanager's webhook at `watchbell alerts`, "
+                "or set WATCHBELL_PROMETHEUS_URL",
+            )
+        except OSError as error:
+            return self._evidence(CoverageStatus.FAILED, f"cannot read {self._path}: {error.strerror}")
+        return self._judge(story, start, end)
+
+    def _judge(self, story: "_Story", start: datetime, end: datetime) -> Evidence:
+        covered_from, gap = _coverage(story.beats, start, end, self._max_gap)
+        beats = [beat for beat in story.beats if beat < end]
+        age = (end - max(beats)).total_seconds() if beats else None
+        broken = story.broken_in(start - self._max_gap, end)
+        if gap:
+            status, detail = CoverageStatus.UNPROVEN, self._without_proof(story, gap)
+        elif broken:
+            status, detail = CoverageStatus.UNPROVEN, f"line {broken} of {self._path} cannot be read; mend or remove it"
+        else:
+            status, detail = CoverageStatus.OK, f"last heartbeat {format_minute(max(beats))}"
+        if story.torn:
+            detail += f"; {story.torn} torn line left out"
+        found = {"episodes": story.episodes(start, end), "covered_from": covered_from}
+        return self._evidence(status, detail, age_seconds=age, **found)
+
+    def _without_proof(self, story: "_Story", gap: str) -> str:
+        hours = f"{self._max_gap.total_seconds() / 3600:g} h"
+        if not story.count:
+            return f"{self._path} has no recent entry; is Alertmanager's webhook set up?"
+        if not story.beats:
+            return "no heartbeat: route an always-firing alert such as Watchdog here, repeated at least every " + hours
+        return f"no heartbeat {gap} (at most {hours} apart is proof)"
+
+    def _evidence(
+        self, status: CoverageStatus, detail: str, *, age_seconds: float | None = None, **found: Any
+    ) -> Evidence:
+        coverage = Coverage(
+            source=self.name, status=status, detail=detail, age_seconds=age_seconds, required=self.required
+        )
+        return Evidence(coverage=coverage, **found)
+
+
+@dataclass(slots=True)
+class _Life:
+    """What the file says of one alert that began at one instant."""
+
+    end: datetime | None
+    annotations: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Story:
+    """The file, read line by line: who fired when, when a heartbeat came, what could not be read."""
+
+    since: datetime
+    heartbeats: Collection[str]
+    lives: dict[LabelKey, dict[datetime, _Life]] = field(default_factory=dict)
+    beats: list[datetime] = field(default_factory=list)
+    broken: list[tuple[int, datetime | None]] = field(default_factory=list)  # line number, time of the line before
+    torn: int = 0
+    count: int = 0
+    _last: datetime | None = None
+
+    def add(self, number: int, line: bytes) -> None:
+        if self._is_too_old(line) or not line.strip():
+            return
+        try:
+            received, alerts = _entry(json.loads(line))
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+            # A torn line was never acknowledged: its sender repeats it.
+            if _RECEIVED.match(line) and not line.rstrip().endswith(b"}"):
+                self.torn += 1
+            else:
+                self.broken.append((number, self._last))
+            return
+        self._last = received
+        if received >= self.since:
+            self.count += 1
+            for alert in alerts:
+                self._tell(alert, received)
+
+    def _is_too_old(self, line: bytes) -> bool:
+        """Decide by the first bytes of a line, without parsing the rest."""
+        head = _RECEIVED.match(line)
+        if not head:
+            return False
+        try:
+            return parse_instant(head[1].decode("ascii", "replace")) < self.since
+        except ValueError:
+            return False
+
+    def _tell(self, alert: "_Alert", received: datetime) -> None:
+        if is_heartbeat(alert.labels, self.heartbeats):
+            if alert.end is None:
+                self.beats.append(received)
+            return
+        lives = self.lives.setdefault(tuple(sorted(alert.labels.items())), {})
+        life = lives.setdefault(alert.start, _Life(None, alert.annotations))
+        end = received if alert.end is not None and alert.end < alert.start else alert.end
+        life.end = life.end or end
+
+    def broken_in(self, start: datetime, end: datetime) -> int | None:
+        """Return the number of the first unreadable line that may belong to [start, end)."""
+        return next((n for n, before in self.broken if before is None or start <= before < end), None)
+
+    def episodes(self, start: datetime, end: datetime) -> tuple[Episode, ...]:
+        found: list[Episode] = []
+        for key, lives in self.lives.items():
+            begins = sorted(lives)
+            for begin, following in zip(begins, [*begins[1:], None], strict=True):
+                # It cannot begin anew without having ended: the news of that was lost.
+                over = lives[begin].end or following
+                if begin < end and (over is None or over >= start):
+                    over = None if over is None or over > end else over
+                    found.append(Episode(labels=dict(key), start=begin, end=over, annotations=lives[begin].annotations))
+        return tuple(sorted(found, key=lambda episode: (episode.start, sorted(episode.labels.items()))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Alert:
+    labels: Mapping[str, str]
+    start: datetime
+    end: datetime | None
+    annotations: Mapping[str, str]
+
+
+def _entry(raw: Any) -> tuple[datetime, list[_Alert]]:
+    if isinstance(raw, dict) and "payload" in raw:
+        return parse_instant(raw["received_at"]), _alerts(raw["payload"])
+    alerts = _alerts(raw)
+    return max(alert.end or alert.start for alert in alerts), alerts
+
+
+def _alerts(payload: Any) -> list[_Alert]:
+    if not isinstance(payload, dict):
+        raise TypeError("a JSON object was expected")
+    alerts = payload.get("alerts")
+    if not isinstance(alerts, list) or not alerts:
+        raise TypeError("`alerts` must be a list with at least one alert")
+    return [_alert(raw) for raw in alerts]
+
+
+def _alert(raw: Any) -> _Alert:
+    status = raw["status"]
+    if status not in ("firing", "resolved"):
+        raise ValueError(f"an alert's status is firing or resolved, not {status!r}")
+    if not isinstance(raw["labels"], dict) or not raw["labels"].get("alertname"):
+        raise ValueError("an alert needs labels with an alertname")
+    return _Alert(
+        labels={str(name): str(value) for name, value in raw["labels"].items()},
+        start=parse_instant(raw["startsAt"]),
+        end=parse_instant(raw["endsAt"]) if status == "resolved" else None,  # 0001-01-01 while it fires
+        annotations={str(name): str(value) for name, value in (raw.get("annotations") or {}).items()},
+    )
+
+
+def _complaint(error: Exception) -> str:
+    return f"an alert has no {error}" if isinstance(error, KeyError) else str(error)
+
+
+def _coverage(beats: list[datetime], start: datetime, end: datetime, max_gap: timedelta) -> tuple[datetime | None, str]:
+    """Return since when heartbeats prove that someone watched until `end`, and the gap that spoils [start, end)."""
+    relevant = sorted(beat for beat in beats if beat >= start - max_gap)
+    covered_from: datetime | None = None
+    gap = ""
+    before: datetime | None = None
+    for beat in [*relevant, None]:
+        following = beat or end
+        if before is None:
+            covered_from = following if following > start else start
+            gap = f"before {format_minute(following)}" if following > start else ""
+        elif following - before > max_gap and before < end and following > start:
+            covered_from = following
+            gap = f"between {format_minute(before)} and {format_minute(following)}"
+        before = following
+    return (covered_from if covered_from and covered_from < end else None), gap
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield numbered lines, none longer than the limit: of a longer one only its beginning, which cannot be read."""
+    number = 0
+    while line := file.readline(MAX_LINE_BYTES):
+        number += 1
+        yield number, line
+        while not line.endswith(b"\n") and (line := file.readline(MAX_LINE_BYTES)):
+            pass
+
+
+def _append_line(path: Path, line: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        size = os.fstat(handle).st_size
+        if size and os.pread(handle, 1, size - 1) != b"\n":
+            line = b"\n" + line  # a writer died in the middle of the last line
+        try:
+            written = os.write(handle, line)
+            if written != len(line):
+                raise OSError(0, "the disk is full", str(path))
+            os.fsync(handle)
+        except OSError:
+            os.ftruncate(handle, size)  # half a line would only be torn
+            raise
+    finally:
+        os.close(handle)

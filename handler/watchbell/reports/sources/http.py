@@ -1,0 +1,195 @@
+"""One careful reader of JSON over HTTP for all monitoring systems. What the answers mean is each source's business.
+
+Every failure is a SourceError of one line that names the address without user, password or token.
+"""
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from watchbell.clock import Clock
+from watchbell.errors import SourceError
+
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+REQUEST_SECONDS = 30.0
+CONNECT_SECONDS = 5.0
+
+Form = Mapping[str, str | Sequence[str]]
+
+
+class AnswerTooLarge(SourceError):
+    """The answer is more than can be taken in one piece; a shorter range may do."""
+
+
+class Deadline:
+    """The end of one read, however many requests it takes."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self.seconds = seconds
+        self._end = clock.monotonic() + seconds
+
+    def remaining(self) -> float:
+        """Return the seconds left; raises SourceError when there are none."""
+        left = self._end - self._clock.monotonic()
+        if left <= 0:
+            raise SourceError(f"gave no complete answer within {self.seconds:g} s")
+        return left
+
+
+class JsonReader:
+    """Reads JSON below one address. Safe to share between threads; connects at the first request."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        bearer_token: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = MAX_ANSWER_BYTES,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._url = _parse_address(base_url)
+        self.address = str(self._url.copy_with(username=None, password=None, query=None)).rstrip("/")
+        self._headers = {**(headers or {}), "Accept": "application/json"}
+        if bearer_token:
+            self._headers["Authorization"] = f"Bearer {bearer_token}"
+        self._auth = httpx.BasicAuth(username, password or "") if username else None
+        self._max_bytes = max_bytes
+        self._transport = transport
+        self._client: httpx.Client | None = None
+        self._lock = threading.Lock()
+
+    def get(self, path: str, params: Form, deadline: Deadline) -> Any:
+        """Return the parsed answer to a GET."""
+        return self._read("GET", path, deadline, params=params)
+
+    def post(self, path: str, form: Form, deadline: Deadline) -> Any:
+        """Return the parsed answer to a form sent by POST, for queries too long for an address."""
+        return self._read("POST", path, deadline, data=form)
+
+    def _read(self, method: str, path: str, deadline: Deadline, **content: Any) -> Any:
+        seconds = min(REQUEST_SECONDS, deadline.remaining())
+        timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
+        try:
+            with self._connect().stream(
+                method, f"{self._url.path.rstrip('/')}{path}", timeout=timeout, **content
+            ) as response:
+                body = self._body(response, deadline)
+        except httpx.HTTPError as error:
+            raise SourceError(self._what_broke(error, seconds)) from None
+        except httpx.InvalidURL:
+            raise SourceError(f"{self.address} is not a usable address") from None
+        return _parse(response, body, self.address, path)
+
+    def _connect(self) -> httpx.Client:
+        with self._lock:
+            if self._client is None:
+                self._client = httpx.Client(
+                    base_url=self._url.copy_with(path="/", query=None),
+                    headers=self._headers,
+                    auth=self._auth,
+                    transport=self._transport,
+                    verify=self._url.scheme == "https",  # loading certificates takes time that plain HTTP can save
+                    follow_redirects=False,
+                )
+            return self._client
+
+    def _body(self, response: httpx.Response, deadline: Deadline) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        for chunk in response.iter_bytes():
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise AnswerTooLarge(f"{self.address} answered with more than {self._max_bytes // 1024} KiB")
+            chunks.append(chunk)
+            deadline.remaining()
+        return b"".join(chunks)
+
+    def _what_broke(self, error: httpx.HTTPError, seconds: float) -> str:
+        # NOTE: never str(error): httpx puts header values, and so tokens, into some messages.
+        if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
+            return f"cannot connect to {self.address}: {_connect_reason(error)}"
+        if isinstance(error, httpx.TimeoutException):
+            return f"{self.address} did not answer within {seconds:.0f} s"
+        if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.DecodingError):
+            return f"{self.address} broke off its answer"
+        if isinstance(error, httpx.LocalProtocolError):
+            return f"the request to {self.address} cannot be sent: a header or token holds an illegal character"
+        return f"the request to {self.address} failed ({type(error).__name__})"
+
+
+def _parse_address(base_url: str) -> httpx.URL:
+    try:
+        url = httpx.URL(base_url.strip())
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise SourceError("the address of a source must look like http://host:9090")
+    return url
+
+
+def _connect_reason(error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.ConnectTimeout):
+        return "no connection in time"
+    text = str(error).lower()
+    known = {
+        "refused": "connection refused",
+        "name or service": "unknown host name",
+        "name resolution": "unknown host name",
+        "no address": "unknown host name",
+        "nodename": "unknown host name",
+        "certificate": "its certificate is not trusted",
+        "unreachable": "network unreachable",
+    }
+    return next((reason for sign, reason in known.items() if sign in text), "no connection")
+
+
+def _parse(response: httpx.Response, body: bytes, address: str, path: str) -> Any:
+    status = response.status_code
+    is_page = "html" in response.headers.get("content-type", "") or body[:200].lstrip().startswith(b"<")
+    answer = None
+    if not is_page:
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            answer = None
+    if not response.is_success:
+        raise _refusal(status, _own_words(answer), address, path)
+    if is_page:
+        raise SourceError(f"{address} answered with a web page instead of JSON; a login or error page?")
+    if answer is None:
+        raise SourceError(f"{address} answered with something that is not JSON, or breaks off")
+    if isinstance(answer, dict) and answer.get("status") == "error":
+        raise _refusal(status, _own_words(answer) or "an error without a text", address, path)
+    return answer
+
+
+def _own_words(answer: Any) -> str:
+    """Return the server's own reason on one short line, if it gave one."""
+    text = answer if isinstance(answer, str) else ""
+    if isinstance(answer, dict):
+        text = str(answer.get("error") or answer.get("message") or "")
+    return " ".join(text.split())[:200]
+
+
+def _refusal(status: int, words: str, address: str, path: str) -> SourceError:
+    detail = f": {words}" if words else ""
+    if "too many samples" in words:
+        return AnswerTooLarge(f"{address} refused{detail}")
+    if status in (401, 403):
+        return SourceError(f"{address} refused the credentials ({status}){detail}")
+    if status == 404:
+        return SourceError(f"{address} has no {path} (404); is the address right?")
+    if status == 429:
+        return SourceError(f"{address} refused: too many requests (429)")
+    if 300 <= status < 400:
+        return SourceError(f"{address} redirects elsewhere ({status}); set the final address")
+    if status < 300:
+        return SourceError(f"{address} answered with an error{detail}")
+    return SourceError(f"{address} answered {status}{detail}")

@@ -110,7 +110,7 @@ def _unknown(name: str) -> ScheduleError:
 
 
 def _closest(name: str) -> str | None:
-    """Return the zone whose name, or whose city, looks most like `name`; abbreviations and offsets look like too much."""
+    """Return the zone whose name or city looks most like `name`; an abbreviation looks like too many."""
     names = sorted(known for known in zoneinfo.available_timezones() if not _NO_HINT.fullmatch(known))
     by_text = {known.rsplit("/", 1)[-1].lower(): known for known in names} | {known.lower(): known for known in names}
     wanted = name[:60].lower().replace(" ", "_")

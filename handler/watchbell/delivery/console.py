@@ -1,0 +1,45 @@
+"""The console as a provider: plain text to a stream. It needs no credentials; the chat id is a free label."""
+
+import threading
+from collections.abc import Mapping
+from typing import TextIO
+
+from watchbell.delivery.interface import Delivered, NotSent, Outcome, Part, SendKey, Stamp, Unknown
+from watchbell.delivery.render import plain
+from watchbell.reports.interface import Report
+
+
+class Console:
+    """Writes reports to a text stream, one at a time."""
+
+    name = "console"
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._turn = threading.Lock()
+        self._written = 0
+
+    def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
+        return (Part(number=1, of=1, body={"text": plain.message(report, stamp)}),)
+
+    def send(
+        self, chat_id: str, part: Part, *, key: SendKey, credentials: Mapping[str, str], seconds: float
+    ) -> Outcome:
+        with self._turn:
+            try:
+                self._stream.write(_encodable(f"{part.body['text']}\n", self._stream.encoding))
+                self._stream.flush()
+            except BrokenPipeError:
+                return NotSent("console: nobody reads the output any more")
+            except ValueError:
+                return NotSent("console: the output is closed")
+            except OSError as error:  # a full disk, say: a part may have been written
+                return Unknown(f"console: writing failed ({error.strerror})")
+            self._written += 1
+            return Delivered(f"{chat_id}:{self._written}")
+
+
+def _encodable(text: str, encoding: str | None) -> str:
+    """Return the text with what the stream's encoding lacks written as escapes."""
+    encoding = encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

@@ -1,0 +1,168 @@
+"""A report as entries, the units that a message keeps or drops as a whole; each dialect writes them in its own way.
+
+The first screen is at most eight lines: verdict, reason and window, coverage, three numbers, what still fires, at most
+three things to do. Everything from outside has been made literal here; escaping is the dialect's.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from itertools import chain
+
+from watchbell.delivery.interface import Stamp
+from watchbell.delivery.render.figures import duration, figure, window_text
+from watchbell.delivery.render.literal import literal
+from watchbell.delivery.render.table import table
+from watchbell.reports.interface import Coverage, CoverageStatus, Report, Section, Verdict
+
+FIRST_SCREEN_LINES = 8
+FIRST_SCREEN_NUMBERS = 3
+MOST_ACTIONS = 3
+
+#: What stays in every message must fit every message, also Discord's 2,000 characters.
+LONGEST_HEADLINE = 120
+LONGEST_REASON = 120
+LONGEST_KEPT_LINE = 150
+
+LONGEST_CELL = 120
+
+_MARKS = {Verdict.OK: "✅", Verdict.ATTENTION: "🟡", Verdict.DEGRADED: "🔴", Verdict.UNKNOWN: "❔"}
+
+
+class Style(Enum):
+    """How an entry is to look."""
+
+    HEADLINE = auto()
+    HEADING = auto()
+    LINE = auto()
+    ROW = auto()  # monospaced, with its neighbours
+    FOOT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One unit of a message; one that is `kept` is never dropped to make room."""
+
+    style: Style
+    text: str
+    kept: bool = False
+
+
+def entries(report: Report, stamp: Stamp) -> tuple[Entry, ...]:
+    """Return the whole report, from its verdict to its foot."""
+    return tuple(chain(_first_screen(report), _details(report), _foot(stamp)))
+
+
+def fit(whole: Sequence[Entry], fits: Callable[[Sequence[Entry]], bool]) -> Sequence[Entry]:
+    """Return `whole`, or as much of it as `fits`: entries are dropped from the end, and the reader told how many."""
+    droppable = [index for index, entry in enumerate(whole) if not entry.kept]
+
+    def without_last(count: int) -> Sequence[Entry]:
+        return _without(whole, droppable[len(droppable) - count :])
+
+    fewest = bisect_left(range(len(droppable)), True, key=lambda count: fits(without_last(count)))
+    return without_last(fewest)
+
+
+def headline(report: Report) -> str:
+    """Return the first line: what a notification shows."""
+    return literal(f"{_MARKS[report.verdict]} {report.verdict} · {report.title}", LONGEST_HEADLINE)
+
+
+def _without(whole: Sequence[Entry], dropped: Sequence[int]) -> Sequence[Entry]:
+    """Leave entries out, with a note in the place of the first; a heading with nothing under it goes as well."""
+    if not dropped:
+        return whole
+    gone = set(dropped)
+    first = dropped[0]
+    while first > 0 and whole[first - 1].style is Style.HEADING and not whole[first - 1].kept:
+        first -= 1
+        gone.add(first)
+    lines = sum(whole[index].text.count("\n") + 1 for index in gone)
+    note = Entry(Style.LINE, f"… and {lines} more {'line' if lines == 1 else 'lines'} left out", kept=True)
+    rest = [entry for index, entry in enumerate(whole) if index not in gone]
+    before = sum(index not in gone for index in range(first))
+    return [*rest[:before], note, *rest[before:]]
+
+
+def _first_screen(report: Report) -> Iterator[Entry]:
+    top = [
+        Entry(Style.HEADLINE, headline(report)),
+        _line(
+            " · ".join(filter(None, (literal(report.reason, LONGEST_REASON), window_text(report.window)))), longest=260
+        ),
+        _line(_coverage(report.coverage)),
+    ]
+    if report.numbers:
+        top.append(_line(" · ".join(map(figure, report.numbers[:FIRST_SCREEN_NUMBERS]))))
+    actions = [_line(f"→ {action}") for action in report.actions[:MOST_ACTIONS]]
+    top += _still_firing(report.still_firing, FIRST_SCREEN_LINES - len(top) - len(actions))
+    yield from (replace(entry, kept=True) for entry in (*top, *actions))
+
+
+def _line(text: str, longest: int = LONGEST_KEPT_LINE) -> Entry:
+    return Entry(Style.LINE, literal(text, longest))
+
+
+def _coverage(coverage: Sequence[Coverage]) -> str:
+    """The sources that cannot be believed come first, with their reason."""
+    if not coverage:
+        return "Coverage: no source was read"
+    doubtful = [entry for entry in coverage if entry.status is not CoverageStatus.OK]
+    good = [entry for entry in coverage if entry.status is CoverageStatus.OK]
+    told = [f"{_named(entry)} {entry.status.upper()}: {literal(entry.detail, 80)}" for entry in doubtful]
+    told += [f"{_named(entry)} ok{_age(entry)}" for entry in good]
+    return f"Coverage {len(good)}/{len(coverage)}: {'; '.join(told)}"
+
+
+def _named(coverage: Coverage) -> str:
+    return coverage.source if coverage.required else f"{coverage.source} (optional)"
+
+
+def _age(coverage: Coverage) -> str:
+    return "" if coverage.age_seconds is None else f" (data {duration(coverage.age_seconds)} old)"
+
+
+def _still_firing(lines: Sequence[str], room: int) -> list[Entry]:
+    """The list where there is room for it, otherwise the count and the oldest; the list then follows below."""
+    if not lines:
+        return []
+    if len(lines) < room:
+        return [Entry(Style.LINE, f"Still firing ({len(lines)}), oldest first:"), *map(_item, lines)]
+    return [_line(f"Still firing ({len(lines)}), oldest: {lines[0]}")]
+
+
+def _item(text: str) -> Entry:
+    return _line(f"• {text}")
+
+
+def _details(report: Report) -> Iterator[Entry]:
+    first_screen = sum(1 for _ in _first_screen(replace(report, still_firing=())))
+    if len(report.still_firing) > 1 and len(report.still_firing) >= FIRST_SCREEN_LINES - first_screen:
+        yield Entry(Style.HEADING, "Still firing, oldest first")
+        yield from (_line(f"• {text}", longest=400) for text in report.still_firing)
+    if len(report.numbers) > FIRST_SCREEN_NUMBERS:
+        yield Entry(Style.HEADING, "More numbers")
+        yield from (_line(figure(number)) for number in report.numbers[FIRST_SCREEN_NUMBERS:])
+    for section in report.sections:
+        yield from _section(section)
+
+
+def _section(section: Section) -> Iterator[Entry]:
+    yield Entry(Style.HEADING, literal(section.title, LONGEST_HEADLINE))
+    yield from (Entry(Style.LINE, literal(line)) for line in section.lines)
+    rows = [[literal(cell, LONGEST_CELL) for cell in row] for row in section.rows]
+    if rows:
+        columns = [literal(column, 40) for column in section.columns]
+        yield from (Entry(Style.ROW, row) for row in table(columns, rows))
+
+
+def _foot(stamp: Stamp) -> Iterable[Entry]:
+    told = [f"task {stamp.task_id}", stamp.fire_time]
+    if stamp.late_seconds >= 60:
+        told.append(f"late by {duration(stamp.late_seconds // 60 * 60)}")
+    foot = [Entry(Style.FOOT, literal(" · ".join(told), LONGEST_KEPT_LINE), kept=True)]
+    if stamp.repeat:
+        foot.append(Entry(Style.FOOT, "This may be a repeat: an earlier attempt may have arrived.", kept=True))
+    return foot

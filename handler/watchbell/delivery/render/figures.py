@@ -1,0 +1,55 @@
+"""Numbers, durations and windows as text."""
+
+import math
+from datetime import datetime
+from typing import TypeGuard
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from watchbell.reports.interface import Number, Window
+
+
+def figure(number: Number) -> str:
+    """Return `Alerts 12 (+9)`; what could not be read is "no data", never 0."""
+    if not _known(number.value):
+        return f"{number.name} no data"
+    if not _known(number.previous):
+        return f"{number.name} {amount(number.value)} (before: no data)"
+    change = number.value - number.previous
+    return f"{number.name} {amount(number.value)} ({'±0' if not change else amount(change, sign='+')})"
+
+
+def amount(value: float, sign: str = "") -> str:
+    """Return a number with thousands separators and at most two decimals."""
+    if float(value).is_integer():
+        return f"{value:{sign},.0f}"
+    return f"{value:{sign},.2f}".rstrip("0").rstrip(".")
+
+
+def duration(seconds: float) -> str:
+    """Return the two largest units: `3 m`, `2 h 5 m`, `1 d 4 h`."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    minutes, rest = divmod(round(max(seconds, 0)), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    units = [f"{count} {unit}" for count, unit in ((days, "d"), (hours, "h"), (minutes, "m"), (rest, "s")) if count]
+    return " ".join(units[:2]) or "0 s"
+
+
+def window_text(window: Window) -> str:
+    """Return both ends on the wall clock of the window's zone, with the offsets where a clock change lies between."""
+    try:
+        zone, name = ZoneInfo(window.timezone), window.timezone
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        zone, name = ZoneInfo("UTC"), "UTC"
+    start, end = window.start.astimezone(zone), window.end.astimezone(zone)
+    offset = " %z" if start.utcoffset() != end.utcoffset() else ""
+    return f"{_wall_time(start, offset)} – {_wall_time(end, offset)} {name}"
+
+
+def _wall_time(instant: datetime, offset: str) -> str:
+    return instant.strftime(f"%a %Y-%m-%d %H:%M{offset}")
+
+
+def _known(value: float | None) -> TypeGuard[float]:
+    return value is not None and math.isfinite(value)

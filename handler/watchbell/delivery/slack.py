@@ -1,0 +1,103 @@
+"""Slack: chat.postMessage with a bot token. Slack answers 200 to refusals; the truth is `ok` in the body."""
+
+from collections.abc import Mapping
+
+from watchbell.delivery.answers import Answer, Meaning, meanings, not_understood, quoted, rate_limited, told
+from watchbell.delivery.http import ChatApi
+from watchbell.delivery.interface import Delivered, NotSent, Outcome, Part, Refused, SendKey, Stamp, Unknown
+from watchbell.delivery.render import slack as dialect
+from watchbell.reports.interface import Report
+
+NAME = "Slack"
+
+#: The type of the metadata that marks our messages, so that Slack can be asked whether one arrived.
+EVENT_TYPE = "watchbell_delivery"
+
+_BUG = "Slack does not accept the message; please report this as a bug of Watchbell"
+_AUTHORISE = "store a valid bot token (SLACK_BOT_TOKEN), or allow this host's IP address in the app's settings"
+_BLOCKED = "the workspace or its administrators do not allow this; ask them"
+
+CODES: Mapping[str, Meaning] = {
+    **meanings(Refused, "check the channel id (it begins with C or G; copy it from the channel's details)",
+               "channel_not_found", "team_not_found"),
+    **meanings(Refused, "invite the app to the channel (/invite @app)", "not_in_channel"),
+    **meanings(Refused, "the channel is archived: unarchive it or choose another", "is_archived"),
+    **meanings(Refused, "messages to this app are switched off in its settings", "messages_tab_disabled"),
+    **meanings(Refused, "replies are not allowed there", "cannot_reply_to_message"),
+    **meanings(Refused, _AUTHORISE, "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired",
+               "not_allowed_token_type"),
+    **meanings(Refused, "give the app the scope chat:write and install it again", "missing_scope"),
+    **meanings(Refused, _BLOCKED, "restricted_action", "no_permission", "ekm_access_denied", "access_denied",
+               "team_access_not_granted", "enterprise_is_restricted", "two_factor_setup_required"),
+    **meanings(Refused, "upgrade Watchbell", "method_deprecated", "deprecated_endpoint"),
+    **meanings(Refused, _BUG, "no_text", "msg_too_long", "msg_blocks_too_long", "invalid_blocks",
+               "invalid_blocks_format", "too_many_attachments", "attachment_payload_limit_exceeded",
+               "markdown_text_conflict", "invalid_metadata_format", "invalid_metadata_schema", "metadata_too_large",
+               "metadata_must_be_sent_from_app", "invalid_arguments", "invalid_arg_name", "invalid_array_arg",
+               "invalid_form_data", "invalid_post_type", "missing_post_type", "invalid_charset",
+               "duplicate_channel_not_found", "duplicate_message_not_found"),
+    **meanings(NotSent, "too many messages", "ratelimited", "rate_limited"),
+    **meanings(NotSent, "the workspace's message quota is used up", "message_limit_exceeded"),
+    **meanings(NotSent, "Slack is not available", "service_unavailable"),
+    **meanings(NotSent, "the workspace is being moved or is not reachable now", "team_added_to_org",
+               "org_login_required", "accesslimited"),
+    # Slack's word for a request whose body was missing or cut short: it was not carried out.
+    **meanings(NotSent, "the request did not arrive whole", "request_timeout"),
+    # Slack says of these that a part of the work may have been done.
+    **meanings(Unknown, "Slack failed; the message may have been posted", "fatal_error", "internal_error"),
+}  # fmt: skip
+
+
+class Slack:
+    """Posts to channels as a Slack app."""
+
+    name = "slack"
+
+    def __init__(self, api_url: str = "https://slack.com/api") -> None:
+        self._api = ChatApi(NAME, api_url)
+
+    def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
+        return (Part(number=1, of=1, body=dialect.message(report, stamp)),)
+
+    def send(
+        self, chat_id: str, part: Part, *, key: SendKey, credentials: Mapping[str, str], seconds: float
+    ) -> Outcome:
+        marker = {"event_type": EVENT_TYPE, "event_payload": {"key": key.digest()}}
+        answer = self._api.post(
+            "/chat.postMessage",
+            headers={
+                "Authorization": f"Bearer {credentials['bot_token']}",
+                "Content-Type": "application/json; charset=utf-8",
+            },
+            fields={**part.body, "channel": chat_id, "metadata": marker},
+            seconds=seconds,
+        )
+        return outcome(answer) if isinstance(answer, Answer) else answer
+
+
+def outcome(answer: Answer) -> Outcome:
+    """Return what Slack's answer means."""
+    fields = answer.fields()
+    if answer.status == 429:
+        return rate_limited(NAME, answer)
+    if fields is None or not isinstance(fields.get("ok"), bool):
+        return not_understood(NAME, answer)
+    if fields["ok"]:
+        ts = fields.get("ts")
+        if answer.status == 200 and ts and isinstance(ts, str):
+            return Delivered(ts)
+        return Unknown(f"{NAME}: said ok, but named no message")
+    return _refusal(answer, str(fields.get("error", "")))
+
+
+def _refusal(answer: Answer, code: str) -> Outcome:
+    meaning = CODES.get(code)
+    if meaning is None and code.startswith("restricted_action"):
+        meaning = CODES["restricted_action"]
+    if meaning is None:
+        if answer.status >= 500:
+            return not_understood(NAME, answer)
+        return Refused(f"{NAME}: refused ({quoted(code)})")
+    if meaning.outcome is NotSent:
+        return NotSent(f"{NAME}: {code}: {meaning.advice}", retry_after=answer.retry_after())
+    return told(NAME, meaning, code)

@@ -1,0 +1,114 @@
+"""Telegram: sendMessage of the Bot API. The token is a part of the URL, which is why no message here holds one."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from watchbell.delivery.answers import REMOVED, Answer, Meaning, not_understood, quoted, rate_limited, told
+from watchbell.delivery.http import ChatApi
+from watchbell.delivery.interface import Delivered, Outcome, Part, Refused, SendKey, Stamp, Unknown
+from watchbell.delivery.render import telegram as dialect
+from watchbell.reports.interface import Report
+
+NAME = "Telegram"
+
+_BUG = "Telegram does not accept the message; please report this as a bug of Watchbell"
+_RIGHTS = "give the bot the right to post there"
+
+#: Telegram flattens its errors to a few statuses, so the description is read as well; the first match counts.
+DESCRIPTIONS: tuple[tuple[str, Meaning], ...] = (
+    ("chat not found", Meaning(Refused, "check the chat id, and add the bot to the chat")),
+    ("message thread not found", Meaning(Refused, "check the topic; the General topic is addressed without a number")),
+    ("not enough rights", Meaning(Refused, _RIGHTS)),
+    ("topic_closed", Meaning(Refused, "open the topic again or choose another")),
+    ("chat_write_forbidden", Meaning(Refused, _RIGHTS)),
+    ("frozen_", Meaning(Refused, "Telegram has frozen the bot's account; see @SpamBot")),
+    ("message text is empty", Meaning(Refused, _BUG)),
+    ("message is too long", Meaning(Refused, _BUG)),
+    ("can't parse entities", Meaning(Refused, _BUG)),
+    ("bot was blocked", Meaning(Refused, "the user must start the bot again")),
+    ("user is deactivated", Meaning(Refused, "the account is gone: choose another chat")),
+    ("bot was kicked", Meaning(Refused, "add the bot to the chat again")),
+    ("bot is not a member", Meaning(Refused, "add the bot to the chat")),
+    ("group chat was deleted", Meaning(Refused, "choose another chat")),
+    ("unauthorized", Meaning(Refused, "store a valid bot token (TELEGRAM_BOT_TOKEN)")),
+    ("invalid token specified", Meaning(Refused, "store a valid bot token (TELEGRAM_BOT_TOKEN)")),
+    ("restart", Meaning(Unknown, "the server was closing; the message may have arrived")),
+)
+
+#: What a status means where the description says nothing known. Every other 4xx is a refusal as well.
+STATUSES: Mapping[int, Meaning] = {
+    400: Meaning(Refused, "check the chat id and the bot's rights"),
+    401: Meaning(Refused, "store a valid bot token (TELEGRAM_BOT_TOKEN)"),
+    403: Meaning(Refused, "add the bot to the chat and let it post"),
+    404: Meaning(Refused, "the bot token is malformed: store it again (TELEGRAM_BOT_TOKEN)"),
+    406: Meaning(Refused, "Telegram does not allow this bot to post"),
+    408: Meaning(Unknown, "the message may have arrived"),
+    421: Meaning(Refused, "this Bot API server does not serve this bot: check WATCHBELL_TELEGRAM_API_URL"),
+}
+
+_SENT_AND_REMOVED = "sent message was immediately deleted"
+
+
+class Telegram:
+    """Posts to chats as a Telegram bot."""
+
+    name = "telegram"
+
+    def __init__(self, api_url: str = "https://api.telegram.org") -> None:
+        self._api = ChatApi(NAME, api_url)
+
+    def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
+        return (Part(number=1, of=1, body=dialect.message(report, stamp)),)
+
+    def send(
+        self, chat_id: str, part: Part, *, key: SendKey, credentials: Mapping[str, str], seconds: float
+    ) -> Outcome:
+        """Send one message. Telegram has no place for `key`: it can neither drop a repeat nor be asked about one."""
+        answer = self._api.post(
+            f"/bot{quote(credentials['bot_token'], safe=':')}/sendMessage",
+            headers={},
+            fields={**part.body, "chat_id": chat_id},
+            seconds=seconds,
+        )
+        return outcome(answer) if isinstance(answer, Answer) else answer
+
+
+def outcome(answer: Answer) -> Outcome:
+    """Return what Telegram's answer means."""
+    fields = answer.fields()
+    if answer.status == 429:
+        return rate_limited(NAME, answer, _parameters(fields).get("retry_after"))
+    if fields is None or not isinstance(fields.get("ok"), bool):
+        return not_understood(NAME, answer)
+    if fields["ok"]:
+        result = fields.get("result")
+        number = result.get("message_id") if isinstance(result, dict) else None
+        if answer.status == 200 and isinstance(number, int):
+            return Delivered(str(number))
+        return Unknown(f"{NAME}: said ok, but named no message")
+    return _refusal(answer, str(fields.get("description", "")), _parameters(fields))
+
+
+def _refusal(answer: Answer, description: str, parameters: Mapping[str, Any]) -> Outcome:
+    said = description.lower()
+    if _SENT_AND_REMOVED in said:
+        return Delivered(REMOVED)
+    if "migrate_to_chat_id" in parameters:
+        moved = quoted(parameters["migrate_to_chat_id"])
+        return Refused(f"{NAME}: the group became a supergroup: change the task's target to telegram:{moved}")
+    if answer.status < 400:
+        return Unknown(f"{NAME}: HTTP {answer.status} with a refusal ({quoted(description)})")
+    for text, meaning in DESCRIPTIONS:
+        if text in said:
+            return told(NAME, meaning, description)
+    if answer.status in STATUSES:
+        return told(NAME, STATUSES[answer.status], description)
+    if answer.status >= 500:
+        return not_understood(NAME, answer)
+    return Refused(f"{NAME}: refused ({quoted(description)})")
+
+
+def _parameters(fields: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    parameters = fields.get("parameters") if fields else None
+    return parameters if isinstance(parameters, dict) else {}

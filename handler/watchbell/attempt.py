@@ -1,0 +1,190 @@
+"""One attempt at one run, alone: build the report, save it, deliver it, settle the run.
+
+Whatever goes wrong in here becomes the run's own outcome; only what says that the run is no longer ours (LeaseLost)
+or that the ledger cannot be written (StoreError) gets out.
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from watchbell.claims import MOST_CRASHES, Status, grace_of, settled_status
+from watchbell.delivery.dispatch import deliver
+from watchbell.errors import CredentialError, SourceError, StoreError, WatchbellError
+from watchbell.instants import floor_minute
+from watchbell.redaction import redact
+from watchbell.reports.codec import report_from_json, report_to_json
+from watchbell.reports.interface import Coverage, CoverageStatus, Report, ReportRequest, Verdict, Window
+from watchbell.reports.pipeline import build_or_notice
+from watchbell.services import Limits, Services
+from watchbell.stores.interface import Run, Settlement
+from watchbell.tasks import Task, task_from_json
+
+log = logging.getLogger("watchbell")
+
+#: Another machine that ticked within this time may be able to do what this one cannot.
+OTHER_MACHINE_ALIVE = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class _Declined(Exception):
+    """This machine cannot do the run, and another one may."""
+
+    why: str
+
+
+def carry_out(services: Services, limits: Limits, run: Run) -> tuple[Run, tuple[Coverage, ...]]:
+    """Take a claimed run to its end, or as far as it goes now.
+
+    Returns it as the ledger has it then, and the coverage of the report if one was built. Raises LeaseLost and
+    StoreError only.
+    """
+    task = task_from_json(run.definition)
+    coverage: tuple[Coverage, ...] = ()
+    try:
+        settlement = _give_up(services, run, task)
+        if settlement is None:
+            settlement, coverage = _attempt(services, limits, run, task)
+        services.store.runs.settle(run, settlement, now=services.clock.now())
+    except _Declined as declined:
+        log.warning("run %s: left to another machine: %s", run.id, declined.why)
+        until = _declined_until(services, run, task)
+        services.store.runs.decline(run, machine=services.owner.host.machine, until=until, now=services.clock.now())
+    return services.store.runs.find(run.task_id, run.fire_time) or run, coverage
+
+
+def _attempt(services: Services, limits: Limits, run: Run, task: Task) -> tuple[Settlement, tuple[Coverage, ...]]:
+    """Build (or take up) the report and deliver it; every failure is a settlement."""
+    coverage: tuple[Coverage, ...] = ()
+    try:
+        report = _saved_or_built(services, run, task)
+        coverage = report.coverage
+        if _is_quiet(task, report):
+            return Settlement(status=Status.QUIET), coverage
+        _decline_without_credentials(services, run, task)
+        deliver(services, limits, run, task, report)
+        return settlement_of(services, run, task), coverage
+    except (StoreError, _Declined):
+        raise
+    except WatchbellError as error:
+        failure = Settlement(status=Status.FAILED, error=redact(str(error)), exit_code=error.exit_code)
+    except Exception as error:
+        log.exception("run %s: a bug", run.id)
+        failure = Settlement(status=Status.FAILED, error=redact(f"a bug: {type(error).__name__}: {error}"), exit_code=1)
+    return failure, coverage
+
+
+def settlement_of(services: Services, run: Run, task: Task) -> Settlement:
+    """Return how a run stands by what its parts say."""
+    now = services.clock.now()
+    parts = (services.store.runs.find(run.task_id, run.fire_time) or run).parts
+    status, wake_at = settled_status(task, parts, now=now, deliver_until=run.due_at + task.deliver_within)
+    if run.adhoc and status is Status.WAITING:
+        # An ad-hoc run is never repeated by a tick.
+        status = Status.PARTIAL if any(part.outcome == "delivered" for part in parts) else Status.FAILED
+    withheld = any((part.error or "").startswith("withheld:") for part in parts)
+    if withheld and status is Status.FAILED:
+        status = Status.ABANDONED
+    errors = dict.fromkeys(part.error for part in parts if part.outcome != "delivered" and part.error)
+    return Settlement(
+        status=status,
+        wake_at=None if run.adhoc else wake_at,
+        error="; ".join(errors) or None,
+        exit_code=_exit_code(status, services, task) if not withheld else 0,
+    )
+
+
+def _exit_code(status: Status, services: Services, task: Task) -> int:
+    if status is Status.SUCCESS:
+        return 0
+    if status is Status.WAITING:
+        return 75
+    return 4 if _missing_credentials(services, task) else 7
+
+
+def _give_up(services: Services, run: Run, task: Task) -> Settlement | None:
+    """Settle a run that is not to be gone on with: a repeated crash, or a report that has become stale."""
+    now = services.clock.now()
+    settled = settlement_of(services, run, task)
+    if run.adhoc and run.attempt > 1:
+        status = Status.UNKNOWN if settled.status is Status.UNKNOWN else Status.ABANDONED
+        return Settlement(status=status, error="interrupted", exit_code=0)
+    if run.attempt == 1:
+        return None
+    nothing_arrived = Status.UNKNOWN if settled.status is Status.UNKNOWN else Status.FAILED
+    status = settled.status if settled.status in {Status.SUCCESS, Status.PARTIAL} else nothing_arrived
+    if run.crashes >= MOST_CRASHES:
+        return Settlement(status=status, error=f"its process ended {run.crashes} times", exit_code=7)
+    if now > run.due_at + task.deliver_within:
+        hours = task.deliver_within // timedelta(hours=1)
+        return Settlement(status=status, error=f"given up after {hours} hours: {settled.error}", exit_code=7)
+    if services.store.runs.delivered_since(run.task_id, run.fire_time):
+        return Settlement(status=status, error="given up: a later report has been delivered", exit_code=7)
+    return None
+
+
+def _saved_or_built(services: Services, run: Run, task: Task) -> Report:
+    """Return the report, saved before anything of it is sent."""
+    saved = services.store.runs.saved_report(run.task_id, run.fire_time)
+    if saved is not None:
+        return report_from_json(saved)
+    try:
+        report = build_or_notice(services.pipeline, request_for(task, run.due_at))
+    except SourceError as error:
+        _decline_if_elsewhere(services, run, task, str(error))
+        raise
+    if report.source_error:
+        _decline_if_elsewhere(services, run, task, report.source_error)
+    services.store.runs.save_report(
+        run, report_to_json(report), verdict=report.verdict, source_error=report.source_error
+    )
+    return report
+
+
+def request_for(task: Task, end: datetime) -> ReportRequest:
+    """Return what the pipeline is asked for a window that ends at `end`; `task` holds no credentials any more."""
+    window_end = floor_minute(end)
+    return ReportRequest(
+        task_id=task.id,
+        name=task.name,
+        kind=task.kind,
+        window=Window(start=window_end - timedelta(hours=task.window_hours), end=window_end, timezone=task.timezone),
+        params=task.params,
+    )
+
+
+def _is_quiet(task: Task, report: Report) -> bool:
+    """Silence needs a verdict of OK and every source, required or not, to have been watching."""
+    full = all(entry.status is CoverageStatus.OK for entry in report.coverage)
+    return task.skip_if_quiet and report.verdict is Verdict.OK and full and bool(report.coverage)
+
+
+def _missing_credentials(services: Services, task: Task) -> str | None:
+    for provider in {target.provider for target in task.targets}:
+        try:
+            services.credentials(provider, task)
+        except CredentialError as error:
+            return str(error)
+        except WatchbellError:
+            continue
+    return None
+
+
+def _decline_without_credentials(services: Services, run: Run, task: Task) -> None:
+    missing = _missing_credentials(services, task)
+    if missing:
+        _decline_if_elsewhere(services, run, task, missing)
+
+
+def _decline_if_elsewhere(services: Services, run: Run, task: Task, why: str) -> None:
+    """Leave a run to another machine for half its grace, if there is one and nothing was sent yet."""
+    now = services.clock.now()
+    here = services.owner.host.machine
+    if run.adhoc or run.parts or now >= _declined_until(services, run, task):
+        return
+    if services.store.ticks.other_machines(here, now - OTHER_MACHINE_ALIVE):
+        raise _Declined(why)
+
+
+def _declined_until(services: Services, run: Run, task: Task) -> datetime:
+    return run.due_at + grace_of(task, run.due_at, services.deadline) / 2

@@ -1,0 +1,87 @@
+"""What the operator hears of, and how: once, then daily, then of the recovery; never in the audience's channel."""
+
+import logging
+from collections.abc import Iterable
+
+from watchbell.claims import Gap, Status
+from watchbell.delivery.interface import NotSent, Refused, SendKey
+from watchbell.errors import WatchbellError
+from watchbell.instants import format_instant, format_minute
+from watchbell.reports.interface import Coverage, CoverageStatus
+from watchbell.services import Limits, Services
+from watchbell.stores.interface import Notice, Run
+
+log = logging.getLogger("watchbell")
+
+TASKS_FILE = "tasks-file"
+_WELL = {Status.SUCCESS, Status.QUIET}
+_ILL = {Status.FAILED, Status.UNKNOWN, Status.PARTIAL}
+_SEND_SECONDS = 20.0
+
+
+def note_run(services: Services, run: Run) -> None:
+    """Remember a run that did not go well, or that its task is well again."""
+    ticks, now = services.store.ticks, services.clock.now()
+    if run.status in _ILL:
+        ticks.raise_notice(f"task:{run.task_id}", f"run {run.id} is {run.status}: {run.error}", now)
+    elif run.status in _WELL:
+        ticks.clear_notice(f"task:{run.task_id}", now)
+        if not run.adhoc:
+            ticks.clear_notice(f"missed:{run.task_id}", now)
+
+
+def note_gap(services: Services, gap: Gap) -> None:
+    """Remember fire times that were missed."""
+    span = format_minute(gap.first) if gap.count == 1 else f"{format_minute(gap.first)} to {format_minute(gap.last)}"
+    detail = f"task {gap.task_id} missed {gap.count} fire time(s), {span}: {gap.reason}"
+    services.store.ticks.raise_notice(f"missed:{gap.task_id}", detail, services.clock.now())
+
+
+def note_sources(services: Services, coverage: Iterable[Coverage]) -> None:
+    """Remember which sources can be believed now."""
+    for entry in coverage:
+        key = f"source:{entry.source}"
+        if entry.status is CoverageStatus.OK:
+            services.store.ticks.clear_notice(key, services.clock.now())
+        else:
+            detail = f"source {entry.source} is {entry.status}: {entry.detail}"
+            services.store.ticks.raise_notice(key, detail, services.clock.now())
+
+
+def note_tasks_file(services: Services, errors: Iterable[WatchbellError]) -> None:
+    """Remember whether the definitions can be read."""
+    now = services.clock.now()
+    text = "; ".join(str(error) for error in errors)
+    if text:
+        services.store.ticks.raise_notice(TASKS_FILE, text, now)
+    else:
+        services.store.ticks.clear_notice(TASKS_FILE, now)
+
+
+def tell_operator(services: Services, limits: Limits) -> None:
+    """Send what the operator is owed, as one message, if there is an ops target."""
+    target = services.ops_target
+    if target is None or limits.seconds_left() <= 0:
+        return
+    notices = services.store.ticks.notices_to_tell(services.clock.now())
+    if not notices:
+        return
+    provider = services.providers[target.provider]
+    (part, *_) = provider.render_lines("Watchbell, for the operator", [_line(notice) for notice in notices])
+    first = notices[0]
+    key = SendKey(task_id=first.key, fire_time=format_instant(services.clock.now()), target=str(target), part=1)
+    try:
+        credentials = services.credentials(target.provider, None)
+        seconds = min(_SEND_SECONDS, limits.seconds_left())
+        outcome = provider.send(target.chat_id, part, key=key, credentials=credentials, seconds=seconds)
+    except WatchbellError as error:
+        outcome = NotSent(str(error))
+    if isinstance(outcome, NotSent | Refused):
+        log.error("the ops target %s did not get %d notice(s): %s", target, len(notices), outcome.error)
+        services.store.ticks.notice_not_told(notices, services.clock.now())
+
+
+def _line(notice: Notice) -> str:
+    if notice.recovered:
+        return f"recovered: {notice.detail} (since {format_instant(notice.since)})"
+    return f"{notice.detail} (since {format_instant(notice.since)})"

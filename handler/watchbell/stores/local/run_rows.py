@@ -1,0 +1,77 @@
+"""Rows of `runs`, `parts` and `gaps`, and the values they stand for."""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from datetime import datetime
+
+from watchbell.claims import Gap, GapStatus, Host, PartState, Status
+from watchbell.instants import epoch_seconds, from_epoch_minute, from_epoch_seconds
+from watchbell.stores.interface import Owner, Run
+
+
+def run_from_row(row: sqlite3.Row, parts: Iterable[sqlite3.Row] = ()) -> Run:
+    """Make a Run of its row and those of its parts."""
+    owner = None
+    if row["owner_token"] is not None:
+        owner = Owner(token=row["owner_token"], host=Host(row["owner_machine"], row["owner_boot"]))
+    return Run(
+        task_id=row["task_id"],
+        fire_time=row["fire_time"],
+        adhoc=bool(row["adhoc"]),
+        status=Status(row["status"]),
+        attempt=row["attempt"],
+        crashes=row["crashes"],
+        owner=owner,
+        lease_until=from_epoch_seconds(row["lease_until"]),
+        wake_at=instant(row["wake_at"]),
+        due_at=from_epoch_seconds(row["due_at"]),
+        started_at=from_epoch_seconds(row["started_at"]),
+        finished_at=instant(row["finished_at"]),
+        definition=json.loads(row["definition"]),
+        verdict=row["verdict"],
+        error=row["error"],
+        exit_code=row["exit_code"],
+        source_error=row["source_error"],
+        declined_by=row["declined_by"],
+        declined_until=instant(row["declined_until"]),
+        parts=tuple(part_from_row(part) for part in parts),
+    )
+
+
+def part_from_row(row: sqlite3.Row) -> PartState:
+    """Make a PartState of its row."""
+    return PartState(
+        target=row["target"],
+        part=row["part"],
+        of=row["of"],
+        outcome=row["outcome"],
+        attempts=row["attempts"],
+        message_id=row["message_id"],
+        error=row["error"],
+        intent_at=instant(row["intent_at"]),
+        retry_at=instant(row["retry_at"]),
+        repeats=row["repeats"],
+    )
+
+
+def gap_from_row(row: sqlite3.Row) -> Gap:
+    """Make a Gap of its row."""
+    return Gap(
+        task_id=row["task_id"],
+        status=GapStatus(row["status"]),
+        reason=row["reason"],
+        first=from_epoch_minute(row["first_fire"]),
+        last=from_epoch_minute(row["last_fire"]),
+        count=row["count"],
+    )
+
+
+def seconds(moment: datetime | None) -> float | None:
+    """Return the column value of an instant."""
+    return None if moment is None else epoch_seconds(moment)
+
+
+def instant(value: float | None) -> datetime | None:
+    """Return the instant of a column value."""
+    return None if value is None else from_epoch_seconds(value)

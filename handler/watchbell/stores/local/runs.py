@@ -1,0 +1,328 @@
+"""Claims, runs and the ledger in the database of one machine. Every write of an owner names its token and attempt."""
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from watchbell.claims import Expectation, Gap, Move, PartState, Status
+from watchbell.credentials import without_credentials
+from watchbell.errors import LeaseLost
+from watchbell.instants import epoch_minute, epoch_seconds, format_minute
+from watchbell.stores.interface import ClaimResult, Owner, Run, Settlement
+from watchbell.stores.local.database import Database
+from watchbell.stores.local.run_rows import gap_from_row, run_from_row, seconds
+from watchbell.stores.local.task_index import encode, write_gaps
+from watchbell.tasks import Task, task_from_json
+
+# Only the attempt that holds a run may write to it: the token names the process, the attempt number fences.
+_IS_OURS = "task_id = :task_id AND fire_time = :fire_time AND owner_token = :token AND attempt = :attempt"
+
+
+class LocalRuns:
+    """See RunStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(
+        self, expected: Expectation, move: Move, *, owner: Owner, lease_until: datetime, now: datetime
+    ) -> ClaimResult:
+        task, run = expected.task, None
+        with self._database.write() as connection:
+            moved = self._moves(connection, expected, move)
+            if moved:
+                write_gaps(connection, move.gaps, epoch_seconds(now))
+            if move.fire is None:
+                return ClaimResult(moved=moved)
+            fire_time = format_minute(move.fire)
+            if moved:
+                _insert_run(connection, task, fire_time, move.fire, False, owner, lease_until, now)
+            run = _get(connection, task.id, fire_time)
+        # By the token a claim is recognised as one's own, also when the answer to a first try was lost.
+        if run is not None and run.owner == owner and run.attempt == 1 and run.status is Status.RUNNING:
+            return ClaimResult(moved=moved, run=run)
+        return ClaimResult(moved=moved, holder=run)
+
+    def _moves(self, connection: sqlite3.Connection, expected: Expectation, move: Move) -> bool:
+        """Move the next fire time on, if it and the definition are still the ones that were looked at."""
+        assert expected.next_fire is not None
+        cursor = connection.execute(
+            "UPDATE tasks SET next_fire = ?, paused_from_minute = NULL"
+            " WHERE task_id = ? AND revision = ? AND next_fire = ?"
+            # One live run a task: enforced here, for the reader may have looked a moment too early.
+            " AND (? OR NOT EXISTS (SELECT 1 FROM runs WHERE runs.task_id = tasks.task_id"
+            "                       AND status = 'running' AND NOT adhoc))",
+            (
+                None if move.next_fire is None else epoch_minute(move.next_fire),
+                expected.task.id,
+                expected.revision,
+                epoch_minute(expected.next_fire),
+                move.fire is None,
+            ),
+        )
+        return cursor.rowcount == 1
+
+    def claim_adhoc(self, task: Task, fire_time: str, *, owner: Owner, lease_until: datetime, now: datetime) -> Run:
+        with self._database.write() as connection:
+            if not _insert_run(connection, task, fire_time, now, True, owner, lease_until, now):
+                raise LeaseLost(f"the ad-hoc run {task.id}@{fire_time} exists already; run it again")
+            run = _get(connection, task.id, fire_time)
+        assert run is not None
+        return run
+
+    def owed(self, now: datetime) -> list[Run]:
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT * FROM runs WHERE wake_at <= ? ORDER BY due_at", (epoch_seconds(now),)
+            ).fetchall()
+            return [_with_parts(connection, row) for row in rows]
+
+    def take_over(self, run: Run, *, owner: Owner, lease_until: datetime, now: datetime, crashed: bool) -> Run | None:
+        with self._database.write() as connection:
+            cursor = connection.execute(
+                "UPDATE runs SET status = 'running', attempt = attempt + 1, crashes = crashes + :crashed,"
+                " owner_token = :token, owner_machine = :machine, owner_boot = :boot,"
+                " lease_until = :lease_until, wake_at = :now, finished_at = NULL"
+                " WHERE task_id = :task_id AND fire_time = :fire_time AND attempt = :attempt AND status = :status",
+                {
+                    "crashed": int(crashed),
+                    "token": owner.token,
+                    "machine": owner.host.machine,
+                    "boot": owner.host.boot,
+                    "lease_until": epoch_seconds(lease_until),
+                    "now": epoch_seconds(now),
+                    "task_id": run.task_id,
+                    "fire_time": run.fire_time,
+                    "attempt": run.attempt,
+                    "status": run.status,
+                },
+            )
+            if cursor.rowcount != 1:
+                return None
+            connection.execute(
+                "UPDATE parts SET outcome = 'unknown', error = 'the process ended before the answer came'"
+                " WHERE task_id = ? AND fire_time = ? AND outcome IS NULL",
+                (run.task_id, run.fire_time),
+            )
+            return _get(connection, run.task_id, run.fire_time)
+
+    def save_report(self, run: Run, report: Mapping[str, Any], *, verdict: str, source_error: str | None) -> None:
+        body = zlib.compress(json.dumps(report, separators=(",", ":")).encode())
+        with self._database.write() as connection:
+            values = {"verdict": verdict, "source_error": source_error}
+            self._update(connection, run, "verdict = :verdict, source_error = :source_error", values)
+            connection.execute(
+                "INSERT OR REPLACE INTO reports (task_id, fire_time, body) VALUES (?, ?, ?)",
+                (run.task_id, run.fire_time, body),
+            )
+
+    def saved_report(self, task_id: str, fire_time: str) -> dict[str, Any] | None:
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT body FROM reports WHERE task_id = ? AND fire_time = ?", (task_id, fire_time)
+            ).fetchone()
+        return None if row is None else json.loads(zlib.decompress(row["body"]))
+
+    def write_intent(self, run: Run, part: PartState) -> str | None:
+        with self._database.write() as connection:
+            self._update(connection, run, "attempt = attempt", {})
+            withheld = None if run.adhoc else _why_withheld(connection, run.task_id, part)
+            if withheld is None:
+                _put_part(connection, run, part)
+        return withheld
+
+    def write_outcome(self, run: Run, part: PartState) -> None:
+        with self._database.write() as connection:
+            self._update(connection, run, "attempt = attempt", {})
+            _put_part(connection, run, part)
+
+    def settle(self, run: Run, settlement: Settlement, *, now: datetime) -> None:
+        with self._database.write() as connection:
+            self._update(
+                connection,
+                run,
+                "status = :status, wake_at = :wake_at, error = :error, exit_code = :exit_code,"
+                " finished_at = :finished_at, owner_token = NULL, declined_by = NULL, declined_until = NULL",
+                {
+                    "status": settlement.status,
+                    "wake_at": seconds(settlement.wake_at),
+                    "error": settlement.error,
+                    "exit_code": settlement.exit_code,
+                    "finished_at": epoch_seconds(now),
+                },
+            )
+
+    def decline(self, run: Run, *, machine: str | None, until: datetime | None, now: datetime) -> None:
+        with self._database.write() as connection:
+            self._update(
+                connection,
+                run,
+                "status = 'waiting', wake_at = :wake_at, owner_token = NULL,"
+                " declined_by = :machine, declined_until = :until",
+                {"wake_at": epoch_seconds(now), "machine": machine, "until": seconds(until)},
+            )
+
+    def _update(self, connection: sqlite3.Connection, run: Run, assignments: str, values: Mapping[str, Any]) -> None:
+        """Write to a run that is ours; raises LeaseLost when it no longer is."""
+        token = run.owner.token if run.owner else None
+        cursor = connection.execute(
+            f"UPDATE runs SET {assignments} WHERE {_IS_OURS}",  # noqa: S608  assignments are constants of this file
+            {
+                **values,
+                "task_id": run.task_id,
+                "fire_time": run.fire_time,
+                "token": token,
+                "attempt": run.attempt,
+            },
+        )
+        if cursor.rowcount != 1:
+            raise LeaseLost(f"run {run.id}: attempt {run.attempt} no longer holds it")
+
+    def delivered_since(self, task_id: str, fire_time: str) -> bool:
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT 1 FROM runs WHERE task_id = ? AND NOT adhoc AND status IN ('success', 'quiet')"
+                " AND due_at > (SELECT due_at FROM runs WHERE task_id = ? AND fire_time = ?) LIMIT 1",
+                (task_id, task_id, fire_time),
+            ).fetchone()
+        return row is not None
+
+    def find(self, task_id: str, fire_time: str) -> Run | None:
+        with self._database.read() as connection:
+            return _get(connection, task_id, fire_time)
+
+    def history(self, task_id: str, *, limit: int, before: str | None = None) -> list[Run]:
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT * FROM runs WHERE task_id = :task_id AND (:before IS NULL OR due_at <"
+                " (SELECT due_at FROM runs WHERE task_id = :task_id AND fire_time = :before))"
+                " ORDER BY due_at DESC, fire_time DESC LIMIT :limit",
+                {"task_id": task_id, "before": before, "limit": limit},
+            ).fetchall()
+            return [_with_parts(connection, row) for row in rows]
+
+    def gaps(self, task_id: str, *, limit: int) -> list[Gap]:
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT * FROM gaps WHERE task_id = ? ORDER BY last_fire DESC, id DESC LIMIT ?", (task_id, limit)
+            ).fetchall()
+        return [gap_from_row(row) for row in rows]
+
+    def known_task_ids(self) -> list[str]:
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT task_id FROM tasks UNION SELECT task_id FROM schedules"
+                " UNION SELECT DISTINCT task_id FROM runs ORDER BY task_id"
+            ).fetchall()
+        return [row["task_id"] for row in rows]
+
+    def newest(self) -> Mapping[str, Run]:
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT runs.* FROM runs JOIN (SELECT task_id AS newest_task, max(due_at) AS newest_due FROM runs"
+                " GROUP BY task_id) ON task_id = newest_task AND due_at = newest_due"
+            ).fetchall()
+            return {row["task_id"]: _with_parts(connection, row) for row in rows}
+
+    def prune(self, before: datetime, now: datetime) -> None:
+        at, minute, today = epoch_seconds(before), epoch_minute(before), f"{now:%Y-%m-%d}"
+        with self._database.read() as connection:
+            if connection.execute("SELECT 1 FROM meta WHERE key = 'pruned' AND value = ?", (today,)).fetchone():
+                return
+        with self._database.write() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('pruned', ?)", (today,))
+            for table in ("parts", "reports"):
+                connection.execute(
+                    f"DELETE FROM {table} WHERE (task_id, fire_time) IN"  # noqa: S608  constants
+                    " (SELECT task_id, fire_time FROM runs WHERE due_at < ? AND wake_at IS NULL)",
+                    (at,),
+                )
+            connection.execute("DELETE FROM runs WHERE due_at < ? AND wake_at IS NULL", (at,))
+            connection.execute("DELETE FROM gaps WHERE last_fire < ?", (minute,))
+            connection.execute("DELETE FROM schedules WHERE to_minute < ?", (minute,))
+
+
+def _insert_run(
+    connection: sqlite3.Connection,
+    task: Task,
+    fire_time: str,
+    due_at: datetime,
+    adhoc: bool,
+    owner: Owner,
+    lease_until: datetime,
+    now: datetime,
+) -> bool:
+    """Insert or ignore: whoever gets a row count of 1 has the claim."""
+    at = epoch_seconds(now)
+    definition = dict(task.raw, params=without_credentials(dict(task.params)))
+    cursor = connection.execute(
+        "INSERT INTO runs (task_id, fire_time, adhoc, status, attempt, owner_token, owner_machine, owner_boot,"
+        " lease_until, wake_at, due_at, started_at, definition)"
+        " VALUES (?, ?, ?, 'running', 1, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (
+            task.id,
+            fire_time,
+            adhoc,
+            owner.token,
+            owner.host.machine,
+            owner.host.boot,
+            epoch_seconds(lease_until),
+            at,
+            epoch_seconds(due_at),
+            at,
+            encode(definition),
+        ),
+    )
+    return cursor.rowcount == 1
+
+
+def _get(connection: sqlite3.Connection, task_id: str, fire_time: str) -> Run | None:
+    row = connection.execute("SELECT * FROM runs WHERE task_id = ? AND fire_time = ?", (task_id, fire_time)).fetchone()
+    return None if row is None else _with_parts(connection, row)
+
+
+def _with_parts(connection: sqlite3.Connection, row: sqlite3.Row) -> Run:
+    parts = connection.execute(
+        "SELECT * FROM parts WHERE task_id = ? AND fire_time = ? ORDER BY target, part",
+        (row["task_id"], row["fire_time"]),
+    ).fetchall()
+    return run_from_row(row, parts)
+
+
+def _why_withheld(connection: sqlite3.Connection, task_id: str, part: PartState) -> str | None:
+    """Tell whether the operator has stopped this task since it was claimed; a repeat of a send counts as new."""
+    row = connection.execute("SELECT definition FROM tasks WHERE task_id = ?", (task_id,)).fetchone()
+    if row is None:
+        return "the task was removed"
+    task = task_from_json(json.loads(row["definition"]))
+    if not task.enabled:
+        return "the task was disabled"
+    if task.pause is not None and (
+        task.pause.until is None or part.intent_at is None or part.intent_at < task.pause.until
+    ):
+        return "the task was paused"
+    return None
+
+
+def _put_part(connection: sqlite3.Connection, run: Run, part: PartState) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO parts (task_id, fire_time, target, part, of, outcome, attempts, message_id, error,"
+        " intent_at, retry_at, repeats) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            run.task_id,
+            run.fire_time,
+            part.target,
+            part.part,
+            part.of,
+            part.outcome,
+            part.attempts,
+            part.message_id,
+            part.error,
+            seconds(part.intent_at),
+            seconds(part.retry_at),
+            part.repeats,
+        ),
+    )

@@ -1,0 +1,28 @@
+"""The home folder of one machine as a store."""
+
+from pathlib import Path
+
+from watchbell.errors import StoreError
+from watchbell.stores.local.database import Database
+from watchbell.stores.local.runs import LocalRuns
+from watchbell.stores.local.tasks import LocalTasks
+from watchbell.stores.local.tasks_file import TasksFile
+from watchbell.stores.local.ticks import LocalTicks
+
+TASKS_FILE = "scheduler_tasks.json"
+DATABASE = "scheduler.db"
+
+
+class LocalStore:
+    """See Store. `home` must exist."""
+
+    def __init__(self, home: Path) -> None:
+        if not home.is_dir():
+            raise StoreError(f"there is no folder {home}; `watchbell cron add` makes it, WATCHBELL_HOME names another")
+        self._database = Database(home / DATABASE)
+        self.tasks = LocalTasks(self._database, TasksFile(home / TASKS_FILE))
+        self.runs = LocalRuns(self._database)
+        self.ticks = LocalTicks(self._database)
+
+    def close(self) -> None:
+        self._database.close()

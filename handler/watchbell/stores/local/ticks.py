@@ -1,0 +1,96 @@
+"""Records of ticks, and what the operator has been told, in the database of one machine."""
+
+import sqlite3
+from datetime import datetime
+
+from watchbell.instants import epoch_minute, epoch_seconds, from_epoch_seconds
+from watchbell.stores.interface import Notice, TickRecord
+from watchbell.stores.local.database import Database
+
+#: About 70 days of minutes; the gate keeps to the same number.
+MOST_TICKS = 100_000
+_DAY = 86_400.0
+_SOON = 300.0
+
+
+class LocalTicks:
+    """See TickStore."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, record: TickRecord) -> None:
+        with self._database.write() as connection:
+            cursor = connection.execute(
+                "INSERT INTO ticks (minute, ran_at, timer, machine) VALUES (?, ?, ?, ?)",
+                (epoch_minute(record.minute), epoch_seconds(record.ran_at), record.timer, record.machine),
+            )
+            connection.execute("DELETE FROM ticks WHERE id <= ?", ((cursor.lastrowid or 0) - MOST_TICKS,))
+
+    def ticked_between(self, start: datetime, end: datetime) -> bool:
+        return self._exists(
+            "SELECT 1 FROM ticks WHERE ran_at >= ? AND ran_at < ? LIMIT 1", epoch_seconds(start), epoch_seconds(end)
+        )
+
+    def other_machines(self, here: str, since: datetime) -> bool:
+        return self._exists(
+            "SELECT 1 FROM ticks WHERE ran_at >= ? AND machine <> ? LIMIT 1", epoch_seconds(since), here
+        )
+
+    def raise_notice(self, key: str, detail: str, now: datetime) -> None:
+        at = epoch_seconds(now)
+        with self._database.write() as connection:
+            # One that came back before its recovery was told goes on as the same condition.
+            connection.execute(
+                "INSERT INTO notices (key, detail, since_at, tell_at) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET detail = excluded.detail, recovered = 0",
+                (key, detail, at, at),
+            )
+
+    def clear_notice(self, key: str, now: datetime) -> None:
+        if not self._exists("SELECT 1 FROM notices WHERE key = ? AND NOT recovered", key):
+            return
+        with self._database.write() as connection:
+            connection.execute("DELETE FROM notices WHERE key = ? AND NOT told", (key,))
+            connection.execute("UPDATE notices SET recovered = 1, tell_at = ? WHERE key = ?", (epoch_seconds(now), key))
+
+    def notices_to_tell(self, now: datetime) -> list[Notice]:
+        at = epoch_seconds(now)
+        if not self._exists("SELECT 1 FROM notices WHERE tell_at <= ? LIMIT 1", at):
+            return []
+        with self._database.write() as connection:
+            rows = connection.execute(
+                "SELECT * FROM notices WHERE tell_at <= ? ORDER BY since_at, key", (at,)
+            ).fetchall()
+            connection.execute("DELETE FROM notices WHERE tell_at <= ? AND recovered", (at,))
+            connection.execute("UPDATE notices SET told = 1, tell_at = ? WHERE tell_at <= ?", (at + _DAY, at))
+        return [_notice(row) for row in rows]
+
+    def notice_not_told(self, notices: list[Notice], now: datetime) -> None:
+        with self._database.write() as connection:
+            for notice in notices:
+                connection.execute(
+                    "INSERT INTO notices (key, detail, since_at, tell_at, told, recovered) VALUES (?, ?, ?, ?, ?, ?)"
+                    " ON CONFLICT (key) DO UPDATE SET tell_at = excluded.tell_at",
+                    (
+                        notice.key,
+                        notice.detail,
+                        epoch_seconds(notice.since),
+                        epoch_seconds(now) + _SOON,
+                        notice.recovered,
+                        notice.recovered,
+                    ),
+                )
+
+    def _exists(self, query: str, *values: float | str) -> bool:
+        with self._database.read() as connection:
+            return connection.execute(query, values).fetchone() is not None
+
+
+def _notice(row: sqlite3.Row) -> Notice:
+    return Notice(
+        key=row["key"],
+        detail=row["detail"],
+        since=from_epoch_seconds(row["since_at"]),
+        recovered=bool(row["recovered"]),
+    )

@@ -4,12 +4,13 @@ import logging
 from collections.abc import Iterable
 
 from watchbell.claims import Gap, Status
-from watchbell.delivery.interface import NotSent, Refused, SendKey
+from watchbell.delivery.interface import NotSent, Outcome, Refused, SendKey
 from watchbell.errors import WatchbellError
 from watchbell.instants import format_instant, format_minute
 from watchbell.reports.interface import Coverage, CoverageStatus
 from watchbell.services import Limits, Services
 from watchbell.stores.interface import Notice, Run
+from watchbell.tasks import Target
 
 log = logging.getLogger("watchbell")
 
@@ -59,26 +60,34 @@ def note_tasks_file(services: Services, errors: Iterable[WatchbellError]) -> Non
 
 
 def tell_operator(services: Services, limits: Limits) -> None:
-    """Send what the operator is owed, as one message, if there is an ops target."""
-    target = services.ops_target
-    if target is None or limits.seconds_left() <= 0:
+    """Send what the operator is owed, as one message; without an ops target it goes to the log, as often."""
+    if limits.seconds_left() <= 0:
         return
     notices = services.store.ticks.notices_to_tell(services.clock.now())
     if not notices:
         return
+    lines = [_line(notice) for notice in notices]
+    if services.ops_target is None:
+        for line in lines:
+            log.warning("for the operator: %s", line)
+        return
+    outcome = _send(services, limits, services.ops_target, lines)
+    if isinstance(outcome, NotSent | Refused):
+        log.error("the ops target %s did not get %d notice(s): %s", services.ops_target, len(lines), outcome.error)
+        services.store.ticks.notice_not_told(notices, services.clock.now())
+
+
+def _send(services: Services, limits: Limits, target: Target, lines: list[str]) -> Outcome:
+    told_at = format_instant(services.clock.now())
+    key = SendKey(task_id="operator", fire_time=told_at, target=str(target), part=1)
     provider = services.providers[target.provider]
-    (part, *_) = provider.render_lines("Watchbell, for the operator", [_line(notice) for notice in notices])
-    first = notices[0]
-    key = SendKey(task_id=first.key, fire_time=format_instant(services.clock.now()), target=str(target), part=1)
+    part = provider.render_lines("Watchbell, for the operator", lines)
     try:
         credentials = services.credentials(target.provider, None)
-        seconds = min(_SEND_SECONDS, limits.seconds_left())
-        outcome = provider.send(target.chat_id, part, key=key, credentials=credentials, seconds=seconds)
     except WatchbellError as error:
-        outcome = NotSent(str(error))
-    if isinstance(outcome, NotSent | Refused):
-        log.error("the ops target %s did not get %d notice(s): %s", target, len(notices), outcome.error)
-        services.store.ticks.notice_not_told(notices, services.clock.now())
+        return NotSent(str(error))
+    seconds = min(_SEND_SECONDS, limits.seconds_left())
+    return provider.send(target.chat_id, part, key=key, credentials=credentials, seconds=seconds)
 
 
 def _line(notice: Notice) -> str:

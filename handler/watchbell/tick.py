@@ -62,15 +62,14 @@ def begin(services: Services, stop: threading.Event) -> Limits:
     )
 
 
-def run_tick(services: Services, minute: datetime, limits: Limits, *, recorded: bool = False) -> TickResult:
-    """Do the work of one UTC minute; `recorded` when the gate has recorded this tick already.
+def run_tick(services: Services, minute: datetime, limits: Limits) -> TickResult:
+    """Do the work of one UTC minute.
 
     Never raises for what a task, a source, a provider or the store did: failures are in the result.
     """
     tick = _Tick(services, limits, TickResult(minute=minute))
     try:
-        if not recorded:
-            tick.record()
+        tick.record()
         tick.refresh()
         tick.work_off([*tick.due(), *tick.recover()])
         tick.tell()

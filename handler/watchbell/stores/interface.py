@@ -217,6 +217,9 @@ class TickStore(Protocol):
     def other_machines(self, here: str, since: datetime) -> bool:
         """Return whether a tick ran on another machine since then."""
 
+    def remember_settings(self, state: str) -> None:
+        """Record which settings this tick has read, so that the idle gate notices a change."""
+
     def raise_notice(self, key: str, detail: str, now: datetime) -> None:
         """Record that a condition holds; it is told at once if it is new."""
 

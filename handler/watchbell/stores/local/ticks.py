@@ -37,6 +37,12 @@ class LocalTicks:
             "SELECT 1 FROM ticks WHERE ran_at >= ? AND machine <> ? LIMIT 1", epoch_seconds(since), here
         )
 
+    def remember_settings(self, state: str) -> None:
+        if self._exists("SELECT 1 FROM meta WHERE key = 'settings' AND value = ?", state):
+            return
+        with self._database.write() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('settings', ?)", (state,))
+
     def raise_notice(self, key: str, detail: str, now: datetime) -> None:
         at = epoch_seconds(now)
         with self._database.write() as connection:

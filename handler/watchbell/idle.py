@@ -1,0 +1,117 @@
+"""The gate before a tick: is there anything to do this minute? Most ticks end here, so it imports next to nothing.
+
+It knows the local store's tables (stores/local/schema.sql) by heart; when in any doubt it lets the whole tick run,
+which says clearly what is wrong. It reads the clock itself, in whole seconds, for the same reason.
+"""
+
+import fcntl
+import os
+import time
+from _sqlite3 import Error, connect
+
+# Kept the same by a test: stores/local/database.py and stores/local/ticks.py cost too much to import here.
+SCHEMA_VERSION = 1
+MOST_TICKS = 100_000
+
+_LOCK_TRIES = 40
+_LOCK_PAUSE_SECONDS = 0.01
+
+_QUESTIONS = """
+SELECT (SELECT value FROM meta WHERE key = 'tasks_file'),
+       (SELECT value FROM meta WHERE key = 'settings'),
+       EXISTS (SELECT 1 FROM meta WHERE key = 'task_errors')
+    OR EXISTS (SELECT 1 FROM tasks WHERE next_fire <= :minute)
+    OR EXISTS (SELECT 1 FROM runs WHERE wake_at <= :now)
+    OR EXISTS (SELECT 1 FROM notices WHERE tell_at <= :now)
+"""
+
+
+def is_idle(environ):  # type: ignore[no-untyped-def]  # typing is not imported here
+    """Return whether this minute holds nothing to do; the tick is then recorded, and over."""
+    home = home_folder(environ)
+    if not home or environ.get("WATCHBELL_STORE", "local") not in ("", "local"):
+        return False
+    try:
+        lock = os.open(f"{home}/scheduler.lock", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _take(lock) and _ask_and_record(home, environ)
+    except (OSError, Error):
+        return False
+    finally:
+        os.close(lock)
+
+
+def _ask_and_record(home, environ):  # type: ignore[no-untyped-def]
+    now = int(time.time())
+    path = f"{home}/scheduler.db"
+    os.stat(path)
+    connection = connect(path, timeout=5.0, isolation_level=None)
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version != SCHEMA_VERSION:
+            return False
+        times = {"minute": now // 60, "now": now}
+        tasks_file, settings, is_due = connection.execute(_QUESTIONS, times).fetchone()
+        if is_due or tasks_file != file_state(f"{home}/scheduler_tasks.json"):
+            return False
+        if settings != settings_state(environ):
+            return False
+        connection.execute("BEGIN IMMEDIATE")
+        cursor = connection.execute(
+            "INSERT INTO ticks (minute, ran_at, timer, machine) VALUES (?, ?, ?, ?)",
+            (now // 60, now, timer_name(environ), os.uname().nodename),
+        )
+        connection.execute("DELETE FROM ticks WHERE id <= ?", (cursor.lastrowid - MOST_TICKS,))
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+    return True
+
+
+def _take(lock):  # type: ignore[no-untyped-def]
+    """Queue for the writers' lock, but not for long: a whole tick can wait with a watchdog, this cannot."""
+    for _ in range(_LOCK_TRIES):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_PAUSE_SECONDS)
+        else:
+            return True
+    return False
+
+
+def home_folder(environ):  # type: ignore[no-untyped-def]
+    """Return the home folder as settings.py finds it, or nothing where finding it takes more than looking."""
+    home = environ.get("WATCHBELL_HOME")
+    if home:
+        return "" if home.startswith("~") else home
+    base = environ.get("XDG_CONFIG_HOME") or (environ["HOME"] + "/.config" if environ.get("HOME") else "")
+    return base and f"{base}/watchbell"
+
+
+def settings_state(environ):  # type: ignore[no-untyped-def]
+    """Return what changes when config.toml does."""
+    return file_state(environ.get("WATCHBELL_CONFIG") or f"{home_folder(environ)}/config.toml") or "none"
+
+
+def file_state(path):  # type: ignore[no-untyped-def]
+    """Return what tells one version of a file from another, None when there is no such file."""
+    try:
+        stat = os.stat(path)
+    except OSError:
+        return None
+    return f"{stat.st_mtime_ns}:{stat.st_size}:{stat.st_ino}"
+
+
+def timer_name(environ):  # type: ignore[no-untyped-def]
+    """Return what started this tick, as well as that can be told."""
+    name = environ.get("WATCHBELL_TIMER")
+    if name:
+        return name
+    if os.isatty(0):
+        return "by hand"
+    if "KUBERNETES_SERVICE_HOST" in environ:
+        return "kubernetes"
+    return "systemd" if "INVOCATION_ID" in environ else "cron"

@@ -10,21 +10,7 @@ from datetime import date
 from functools import lru_cache
 
 FIRST_DAY, LAST_DAY = date.min.toordinal(), date.max.toordinal()
-_LENGTHS: tuple[tuple[int, ...], ...] = (
-    (),
-    (31,),
-    (28, 29),
-    (31,),
-    (30,),
-    (31,),
-    (30,),
-    (31,),
-    (31,),
-    (30,),
-    (31,),
-    (30,),
-    (31,),
-)
+_LEAP_AND_COMMON = (2000, 2001)
 #: Bits 1 to 7, 8 to 14, ...: the days on which a weekday comes for the first time, the second time, ...
 _WEEKS = tuple(0x7F << (1 + 7 * week) for week in range(5))
 #: Times a mask of seven bits: the mask six times over, which covers 31 days from any weekday.
@@ -100,7 +86,7 @@ class DayRule:
             self.days_in(first_weekday, length)
             for month in range(1, 13)
             if self.months >> month & 1
-            for length in _LENGTHS[month]
+            for length in {monthrange(year, month)[1] for year in _LEAP_AND_COMMON}
             for first_weekday in range(7)
         )
 

@@ -14,6 +14,9 @@ A field is a comma-separated list of items; case never matters:
     H         H/15        a value, or the start of the steps, that depends on the task; days of the month up to 28
     H(0-29)   H(0-29)/10  the same within a range
 
+A step is at most the highest value of its field, since */90 would mean every hour to a machine and 90 minutes to its
+author. Whether a field starts with `*`, which decides on the day rule and on clock changes, is read from its text.
+
 What each item selects is worked out in `expression.py`; nothing outside this list gets that far.
 """
 
@@ -94,9 +97,11 @@ _FOREIGN = (
     (re.compile(r"[0-9]*l?w[0-9]*"), "nearest weekdays (W) are not supported; write the days, or mon-fri"),
     (re.compile(r".*-l|l-.*|l/.*"), "L stands alone for the last day; write L, or a range such as 28-31"),
     (re.compile(r"l[0-7]"), "write the day first, such as 5L for the last Friday"),
-    (re.compile(r"l"), "L alone is for the day of month; in the day of week write 5L for the last Friday"),
     (re.compile(r".*#.*"), "# is for the day of week, one day and 1 to 5, such as 5#2 for the second Friday"),
-    (re.compile(r".*l"), "L is for the day of month, or follows a day of the week such as 5L"),
+    (
+        re.compile(r".*l"),
+        "write L alone in the day of month, for the last day, or 5L in the day of week, for the last Friday",
+    ),
     (re.compile(r"-.*"), "there are no negative values; write one from the field's range"),
     (re.compile(r"h.*"), "H is written H, H/15, H(0-29) or H(0-29)/10"),
 )

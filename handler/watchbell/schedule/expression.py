@@ -80,10 +80,8 @@ def _words(cron: str) -> list[str]:
         raise refusal("expression", text, f"longer than {_LONGEST} characters; write ranges and steps")
     for character in text:
         if character != "\t" and not " " <= character <= "~":
-            name = f"U+{ord(character):04X}"
-            raise refusal(
-                "expression", character, f"{name} is not allowed; write plain ASCII with spaces between fields"
-            )
+            problem = f"U+{ord(character):04X} is not allowed; write plain ASCII with spaces between fields"
+            raise refusal("expression", character, problem)
     return text.split()
 
 
@@ -151,7 +149,7 @@ def _plain(field: Field, span: Span) -> str:
     if field is DAY_OF_WEEK and high == 7:
         sunday = ["0"] if (7 - low) % step == 0 else []
         return ",".join([_plain(field, Span(low, 6, step)), *sunday] if low < 7 else sunday)
-    if low + step > high:
+    if low == high:
         return str(low)
     return f"{low}-{high}" if step == 1 else f"{low}-{high}/{step}"
 

@@ -1,5 +1,6 @@
 """Why a schedule fires, or does not fire, at a minute: each field with its verdict, and what a clock change did."""
 
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -43,8 +44,8 @@ def explain(fields: Fields, zone: Zone, minute: datetime, *, due: bool) -> Why:
 
 
 def _verdicts(fields: Fields, local: datetime) -> tuple[FieldVerdict, ...]:
-    first_weekday = local.replace(day=1).isoweekday() % 7
-    length = (local.replace(day=28) + timedelta(days=4)).replace(day=1).toordinal() - local.replace(day=1).toordinal()
+    monday_based, length = monthrange(local.year, local.month)
+    first_weekday = (monday_based + 1) % 7
     rule = fields.days
     checks = (
         (local.minute, fields.minutes >> local.minute),
@@ -75,12 +76,10 @@ def _clock_change(fields: Fields, zone: Zone, minute: datetime) -> str:
     day, at = minute.toordinal(), minute.hour * 60 + minute.minute
     stretch = next(stretch for stretch in zone.stretches(day) if stretch.start <= at < stretch.end)
     if stretch.repeated:
-        job = (
-            "a fixed job fires at the first only"
-            if fields.fixed
-            else "a job whose minute or hour starts with * fires at both"
+        counts = (
+            "of a fixed job only the first counts" if fields.fixed else "both count, as minute or hour starts with *"
         )
-        return f"second {minute.astimezone(zone.info):%H:%M} of the day; {job}"
+        return f"second {minute.astimezone(zone.info):%H:%M} of the day; {counts}"
     if at - stretch.start < stretch.skipped:
         return _gap(fields, zone, day, stretch)
     return ""
@@ -96,7 +95,7 @@ def _gap(fields: Fields, zone: Zone, day: int, stretch: Stretch) -> str:
     after = _wall(day, first + stretch.skipped)
     gone = f"{missing:%H:%M} does not exist on {missing:%Y-%m-%d} in {zone.info.key}"
     if not fields.fixed:
-        return f"{gone}; a job whose minute or hour starts with * does not make it up"
+        return f"{gone}; not made up, as minute or hour starts with *"
     on = "" if after.date() == missing.date() else f" on {after:%Y-%m-%d}"
     return f"{gone}; a fixed job fires at {after:%H:%M}{on} instead"
 

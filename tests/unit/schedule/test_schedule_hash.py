@@ -57,6 +57,11 @@ def test_h_with_a_range_and_a_step_does_both():
         assert 30 <= fires[0].minute < 40
 
 
+def test_h_stays_in_its_range_with_a_step_longer_than_the_range():
+    assert {first("H(5-8)/30 3 * * *", task).minute for task in TASKS} == {5, 6, 7, 8}
+    assert {first("0 0 H/31 * *", task).day for task in TASKS} == set(range(1, 29))
+
+
 def test_h_takes_days_that_every_month_has():
     assert {first("0 0 H * *", task).day for task in TASKS} == set(range(1, 29))
     assert {first("0 0 1 H *", task).month for task in TASKS} == set(range(1, 13))

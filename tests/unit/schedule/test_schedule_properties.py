@@ -146,7 +146,7 @@ def test_why_agrees_with_is_due_and_explains_each_fire_that_its_fields_do_not(ex
     assert matching[3] == expression.month.selects(wall.date())
     assert matching[4] == expression.weekday.selects(wall.date())
     if why.due != expression.matches(wall):
-        assert "fixed job" in why.note
+        assert "a fixed job" in why.note
 
 
 @settings(max_examples=60, deadline=None)

@@ -47,16 +47,20 @@ def test_why_gives_each_field_its_verdict():
             "*/30 2 * * *",
             "2026-03-29T03:00+02:00",
             False,
-            "02:00 does not exist on 2026-03-29 in Europe/Berlin; a job whose minute or hour starts with * "
-            + "does not make it up",
+            "02:00 does not exist on 2026-03-29 in Europe/Berlin; not made up, as minute or hour starts with *",
         ),
         ("30 2 * * *", "2026-10-25T02:30+02:00", True, ""),
-        ("30 2 * * *", "2026-10-25T02:30+01:00", False, "second 02:30 of the day; a fixed job fires at the first only"),
+        (
+            "30 2 * * *",
+            "2026-10-25T02:30+01:00",
+            False,
+            "second 02:30 of the day; of a fixed job only the first counts",
+        ),
         (
             "*/30 2 * * *",
             "2026-10-25T02:30+01:00",
             True,
-            "second 02:30 of the day; a job whose minute or hour starts with * fires at both",
+            "second 02:30 of the day; both count, as minute or hour starts with *",
         ),
         (
             "0 9 13 * 5",

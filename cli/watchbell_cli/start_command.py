@@ -74,7 +74,7 @@ def run_until(stop: threading.Event, clock: Clock, launch: Launch) -> None:
 
 
 def _launch() -> "subprocess.Popen[bytes]":
-    return subprocess.Popen(  # noqa: S603  our own interpreter and module
+    return subprocess.Popen(
         [sys.executable, "-P", "-m", "watchbell_cli", "tick"],
         stdin=subprocess.DEVNULL,
         env={**os.environ, "WATCHBELL_TIMER": "daemon"},

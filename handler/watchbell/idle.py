@@ -9,6 +9,10 @@ import os
 import time
 from _sqlite3 import Error, connect
 
+TYPE_CHECKING = False  # typing would cost as much as all of the rest; checkers know the name
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 # Kept the same by a test: stores/local/database.py and stores/local/ticks.py cost too much to import here.
 SCHEMA_VERSION = 1
 MOST_TICKS = 100_000
@@ -26,7 +30,7 @@ SELECT (SELECT value FROM meta WHERE key = 'tasks_file'),
 """
 
 
-def is_idle(environ):  # type: ignore[no-untyped-def]  # typing is not imported here
+def is_idle(environ: "Mapping[str, str]") -> bool:
     """Return whether this minute holds nothing to do; the tick is then recorded, and over."""
     home = home_folder(environ)
     if not home or environ.get("WATCHBELL_STORE", "local") not in ("", "local"):
@@ -43,7 +47,7 @@ def is_idle(environ):  # type: ignore[no-untyped-def]  # typing is not imported 
         os.close(lock)
 
 
-def _ask_and_record(home, environ):  # type: ignore[no-untyped-def]
+def _ask_and_record(home: str, environ: "Mapping[str, str]") -> bool:
     now = int(time.time())
     path = f"{home}/scheduler.db"
     os.stat(path)
@@ -63,14 +67,14 @@ def _ask_and_record(home, environ):  # type: ignore[no-untyped-def]
             "INSERT INTO ticks (minute, ran_at, timer, machine) VALUES (?, ?, ?, ?)",
             (now // 60, now, timer_name(environ), os.uname().nodename),
         )
-        connection.execute("DELETE FROM ticks WHERE id <= ?", (cursor.lastrowid - MOST_TICKS,))
+        connection.execute("DELETE FROM ticks WHERE id <= ?", ((cursor.lastrowid or 0) - MOST_TICKS,))
         connection.execute("COMMIT")
     finally:
         connection.close()
     return True
 
 
-def _take(lock):  # type: ignore[no-untyped-def]
+def _take(lock: int) -> bool:
     """Queue for the writers' lock, but not for long: a whole tick can wait with a watchdog, this cannot."""
     for _ in range(_LOCK_TRIES):
         try:
@@ -82,7 +86,7 @@ def _take(lock):  # type: ignore[no-untyped-def]
     return False
 
 
-def home_folder(environ):  # type: ignore[no-untyped-def]
+def home_folder(environ: "Mapping[str, str]") -> str:
     """Return the home folder as settings.py finds it, or nothing where finding it takes more than looking."""
     home = environ.get("WATCHBELL_HOME")
     if home:
@@ -91,12 +95,12 @@ def home_folder(environ):  # type: ignore[no-untyped-def]
     return base and f"{base}/watchbell"
 
 
-def settings_state(environ):  # type: ignore[no-untyped-def]
+def settings_state(environ: "Mapping[str, str]") -> str:
     """Return what changes when config.toml does."""
     return file_state(environ.get("WATCHBELL_CONFIG") or f"{home_folder(environ)}/config.toml") or "none"
 
 
-def file_state(path):  # type: ignore[no-untyped-def]
+def file_state(path: str) -> str | None:
     """Return what tells one version of a file from another, None when there is no such file."""
     try:
         stat = os.stat(path)
@@ -105,7 +109,7 @@ def file_state(path):  # type: ignore[no-untyped-def]
     return f"{stat.st_mtime_ns}:{stat.st_size}:{stat.st_ino}"
 
 
-def timer_name(environ):  # type: ignore[no-untyped-def]
+def timer_name(environ: "Mapping[str, str]") -> str:
     """Return what started this tick, as well as that can be told."""
     name = environ.get("WATCHBELL_TIMER")
     if name:

@@ -1,0 +1,131 @@
+"""The fake chat server, the three providers pointed at it, and a report to send."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from fakes.chat_server import ChatServer, Message
+from watchbell.delivery.discord import Discord
+from watchbell.delivery.interface import Outcome, Provider, SendKey, Stamp
+from watchbell.delivery.slack import Slack
+from watchbell.delivery.telegram import Telegram
+from watchbell.reports.interface import Coverage, CoverageStatus, Number, Report, Verdict, Window
+from watchbell.tasks import Kind
+
+TOKENS = {
+    "slack": "xoxb-1111-DISTINCTIVE-slack-token",
+    "telegram": "123456789:DISTINCTIVE-telegram-token-0000000",
+    "discord": "DISTINCTIVEdiscordtoken0.abcdef.0123456789012345678901234567",
+}
+CHATS = {"slack": "C0123ABCD", "telegram": "-1001234567890", "discord": "1100000000000000001"}
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    with ChatServer() as running:
+        yield running
+
+
+def provider_at(name: str, url: str) -> Provider:
+    return {"slack": Slack, "telegram": Telegram, "discord": Discord}[name](url)
+
+
+@pytest.fixture
+def make_report() -> Callable[..., Report]:
+    def make(**changes: Any) -> Report:
+        plain: dict[str, Any] = {
+            "title": "Payments digest",
+            "kind": Kind.DAILY_SUMMARY,
+            "window": Window(
+                start=datetime(2026, 11, 21, 9, tzinfo=UTC),
+                end=datetime(2026, 11, 22, 9, tzinfo=UTC),
+                timezone="Asia/Kolkata",
+            ),
+            "verdict": Verdict.ATTENTION,
+            "reason": "2 alerts firing",
+            "coverage": (Coverage(source="prometheus", status=CoverageStatus.OK, detail="", age_seconds=12),),
+            "numbers": (Number(name="Alerts", value=12, previous=3),),
+        }
+        return Report(**(plain | changes))
+
+    return make
+
+
+@pytest.fixture
+def stamp() -> Stamp:
+    return Stamp(task_id="a1b2c3d4e5f6", fire_time="2026-11-22T09:00Z")
+
+
+@dataclass
+class Channel:
+    """One provider on the fake server, with everything but the report decided."""
+
+    name: str
+    server: ChatServer
+    provider: Provider
+    report: Report
+    stamp: Stamp
+
+    @property
+    def token(self) -> str:
+        return TOKENS[self.name]
+
+    @property
+    def received(self) -> list[Message]:
+        return self.server.messages
+
+    def send(
+        self,
+        *,
+        report: Report | None = None,
+        chat_id: str | None = None,
+        token: str | None = None,
+        part: int = 1,
+        seconds: float = 5.0,
+    ) -> Outcome:
+        chat_id = chat_id or CHATS[self.name]
+        [rendered] = self.provider.render(report or self.report, self.stamp)
+        key = SendKey(task_id="a1b2c3d4e5f6", fire_time="2026-11-22T09:00Z", target=f"{self.name}:{chat_id}", part=part)
+        return self.provider.send(
+            chat_id, rendered, key=key, credentials={"bot_token": token or self.token}, seconds=seconds
+        )
+
+
+@pytest.fixture
+def open_channel(
+    server: ChatServer, make_report: Callable[..., Report], stamp: Stamp
+) -> Iterator[Callable[[str], Channel]]:
+    opened: list[Channel] = []
+
+    def open_one(name: str) -> Channel:
+        provider = provider_at(name, getattr(server, f"{name}_url"))
+        opened.append(Channel(name, server, provider, make_report(), stamp))
+        return opened[-1]
+
+    yield open_one
+    for channel in opened:
+        channel.provider._api.close()  # type: ignore[attr-defined]
+
+
+@pytest.fixture(params=sorted(TOKENS))
+def channel(request: pytest.FixtureRequest, open_channel: Callable[[str], Channel]) -> Channel:
+    """Each provider in turn."""
+    return open_channel(request.param)
+
+
+@pytest.fixture
+def slack(open_channel: Callable[[str], Channel]) -> Channel:
+    return open_channel("slack")
+
+
+@pytest.fixture
+def telegram(open_channel: Callable[[str], Channel]) -> Channel:
+    return open_channel("telegram")
+
+
+@pytest.fixture
+def discord(open_channel: Callable[[str], Channel]) -> Channel:
+    return open_channel("discord")

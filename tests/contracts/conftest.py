@@ -1,0 +1,103 @@
+"""One suite, every backend: a backend opens the same store as often as a test wants, as several processes would."""
+
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from watchbell.claims import Expectation, Host, Move, plan_move
+from watchbell.stores.interface import ClaimResult, Owner, Run, Store
+from watchbell.stores.local import LocalStore
+
+START = datetime(2026, 11, 22, 8, 30, tzinfo=UTC)
+
+
+def at(text: str) -> datetime:
+    """Return the instant of `HH:MM[:SS]` on the day of the tests."""
+    return datetime.fromisoformat(f"2026-11-22T{text}+00:00")
+
+
+def new_owner(machine: str = "here") -> Owner:
+    return Owner(token=secrets.token_hex(8), host=Host(machine=machine, boot=f"boot of {machine}"))
+
+
+def raw_task(task_id: str = "a1b2c3d4e5f6", cron: str = "0 * * * *", **fields: Any) -> dict[str, Any]:
+    return {
+        "id": task_id,
+        "kind": "daily_summary",
+        "cron": cron,
+        "timezone": "UTC",
+        "provider": "console",
+        "chat_id": "stdout",
+        **fields,
+    }
+
+
+class Backend:
+    """Somewhere that stores can be opened on, again and again."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._opened: list[Store] = []
+
+    def open(self) -> Store:
+        store = LocalStore(self.home)
+        self._opened.append(store)
+        return store
+
+    def close(self) -> None:
+        for store in self._opened:
+            store.close()
+
+
+@pytest.fixture(params=["local"])
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backend]:
+    opened = Backend(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def store(backend: Backend) -> Store:
+    return backend.open()
+
+
+def add(store: Store, *raws: dict[str, Any], now: datetime = START) -> None:
+    store.tasks.change(lambda tasks: [*tasks, *raws], now=now)
+
+
+def replace_task(store: Store, now: datetime, task_id: str = "a1b2c3d4e5f6", **fields: Any) -> None:
+    store.tasks.change(lambda tasks: [task | fields if task["id"] == task_id else task for task in tasks], now=now)
+
+
+def expectation(store: Store, task_id: str = "a1b2c3d4e5f6") -> Expectation:
+    found = store.tasks.expectation(task_id)
+    assert found is not None
+    return found
+
+
+def plan(store: Store, now: datetime, task_id: str = "a1b2c3d4e5f6") -> tuple[Expectation, Move]:
+    expected = expectation(store, task_id)
+    move = plan_move(
+        expected,
+        minute=now.replace(second=0),
+        now=now,
+        tick_deadline=timedelta(minutes=5),
+        ticked_between=store.ticks.ticked_between,
+    )
+    assert move is not None
+    return expected, move
+
+
+def claim(store: Store, now: datetime, owner: Owner | None = None, task_id: str = "a1b2c3d4e5f6") -> ClaimResult:
+    expected, move = plan(store, now, task_id)
+    return store.runs.claim(expected, move, owner=owner or new_owner(), lease_until=now + timedelta(minutes=6), now=now)
+
+
+def claimed(store: Store, now: datetime, owner: Owner | None = None, task_id: str = "a1b2c3d4e5f6") -> Run:
+    run = claim(store, now, owner, task_id).run
+    assert run is not None
+    return run

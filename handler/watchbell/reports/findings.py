@@ -166,7 +166,8 @@ def _canonical_labels(by_source: list[set[LabelKey]]) -> dict[LabelKey, LabelKey
     parts: dict[LabelKey, LabelKey] = {}
     for alike in namesakes.values():
         for key in alike:
-            smaller = [k for k in alike if set(k) < set(key) and homes[k].isdisjoint(homes[key])]
+            others = [k for k in alike if len(k) < len(key) and homes[k].isdisjoint(homes[key])]
+            smaller = [k for k in others if set(k) < set(key)]
             parts[key] = max(smaller, key=lambda k: (len(k), k), default=key)
     return {key: _follow(parts, key) for key in parts}
 

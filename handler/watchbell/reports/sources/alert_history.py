@@ -43,6 +43,7 @@ class _Run:
 class AlertHistory:
     """Takes in samples, chunk after chunk in the order of time, and keeps only the bounds of each episode."""
 
+    rules: Mapping[str, RuleFacts] = field(default_factory=dict)
     _runs: dict[LabelKey, list[_Run]] = field(default_factory=lambda: defaultdict(list))
     _spacing: dict[str, Counter[float]] = field(default_factory=lambda: defaultdict(Counter))
 
@@ -62,13 +63,16 @@ class AlertHistory:
 
     def _extend(self, key: LabelKey, times: list[float], active_at: Mapping[float, float]) -> None:
         runs = self._runs[key]
-        spacing = self._spacing[dict(key).get("alertname", "")]
+        alertname = dict(key).get("alertname", "")
+        spacing = self._spacing[alertname]
+        rule = self.rules.get(alertname)
+        nearness = 2.5 * max(rule.interval_seconds if rule else 0.0, DEFAULT_INTERVAL_SECONDS)
         for at in times:
             run = runs[-1] if runs else None
             active = active_at.get(at)
             if run and at <= run.last:
                 continue
-            if run and _is_same(run, at, active):
+            if run and _is_same(run, at, active, nearness):
                 spacing[round(at - run.last, 3)] += 1
                 run.last = at
                 run.active_at = run.active_at if active is None else active
@@ -81,35 +85,35 @@ class AlertHistory:
         end: datetime,
         *,
         read_from: datetime,
-        rules: Mapping[str, RuleFacts],
         without_labels: Collection[str] = (),
     ) -> tuple[Episode, ...]:
         """Return the episodes that touch [start, end); samples were read from `read_from` on."""
         found: list[Episode] = []
         for key, runs in self._runs.items():
             alertname = dict(key).get("alertname", "")
-            interval = self._interval(alertname, rules)
+            interval = self._interval(alertname)
             labels = {name: value for name, value in key if name not in without_labels}
             for run in runs:
-                begin, over = _bounds(run, interval, rules.get(alertname), epoch_seconds(read_from), epoch_seconds(end))
+                begin, over = _bounds(
+                    run, interval, self.rules.get(alertname), epoch_seconds(read_from), epoch_seconds(end)
+                )
                 if begin < end and (over is None or over >= start):
                     found.append(Episode(labels=labels, start=begin, end=over))
         return tuple(sorted(found, key=lambda episode: (episode.start, sorted(episode.labels.items()))))
 
-    def _interval(self, alertname: str, rules: Mapping[str, RuleFacts]) -> float:
+    def _interval(self, alertname: str) -> float:
         """How far apart evaluations are: as the samples show, else as the rule says, else as other alerts show."""
         if spacing := self._spacing.get(alertname):
             return min(spacing, key=lambda seconds: (-spacing[seconds], seconds))
-        if alertname in rules:
-            return rules[alertname].interval_seconds
+        if alertname in self.rules:
+            return self.rules[alertname].interval_seconds
         others = [seconds for counter in self._spacing.values() for seconds in counter.elements()]
         return median(others) if others else DEFAULT_INTERVAL_SECONDS
 
 
-def _is_same(run: _Run, at: float, active: float | None) -> bool:
+def _is_same(run: _Run, at: float, active: float | None, nearness: float) -> bool:
     if active is None or run.active_at is None:
-        # Without ALERTS_FOR_STATE only closeness can tell.
-        return at - run.last <= 2.5 * DEFAULT_INTERVAL_SECONDS
+        return at - run.last <= nearness  # without ALERTS_FOR_STATE only nearness can tell
     return active == run.active_at
 
 

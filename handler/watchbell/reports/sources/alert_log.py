@@ -77,7 +77,7 @@ class AlertLog:
         except FileNotFoundError:
             return self._evidence(
                 CoverageStatus.FAILED,
-                f"there is no {self._path}; point Alertmanager's webhook at `watchbell alerts`, "
+                f"there is no {self._path}; feed Alertmanager's webhook to `watchbell alerts record`, "
                 "or set WATCHBELL_PROMETHEUS_URL",
             )
         except OSError as error:

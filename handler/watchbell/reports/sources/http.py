@@ -55,7 +55,8 @@ class JsonReader:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._url = _parse_address(base_url)
-        self.address = str(self._url.copy_with(username=None, password=None, query=None)).rstrip("/")
+        shown = self._url.copy_with(username=None, password=None, query=None) if self._url else ""
+        self.address = str(shown).rstrip("/")
         self._headers = {**(headers or {}), "Accept": "application/json"}
         if bearer_token:
             self._headers["Authorization"] = f"Bearer {bearer_token}"
@@ -74,28 +75,26 @@ class JsonReader:
         return self._read("POST", path, deadline, data=form)
 
     def _read(self, method: str, path: str, deadline: Deadline, **content: Any) -> Any:
+        if self._url is None:
+            raise SourceError("its address is not usable; write it like http://host:9090")
         seconds = min(REQUEST_SECONDS, deadline.remaining())
         timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
         try:
-            with self._connect().stream(
-                method, f"{self._url.path.rstrip('/')}{path}", timeout=timeout, **content
-            ) as response:
+            url = self._url.copy_with(path=self._url.path.rstrip("/") + path, query=None)
+            with self._connect(url).stream(method, url, timeout=timeout, **content) as response:
                 body = self._body(response, deadline)
         except httpx.HTTPError as error:
             raise SourceError(self._what_broke(error, seconds)) from None
-        except httpx.InvalidURL:
-            raise SourceError(f"{self.address} is not a usable address") from None
         return _parse(response, body, self.address, path)
 
-    def _connect(self) -> httpx.Client:
+    def _connect(self, url: httpx.URL) -> httpx.Client:
         with self._lock:
             if self._client is None:
                 self._client = httpx.Client(
-                    base_url=self._url.copy_with(path="/", query=None),
                     headers=self._headers,
                     auth=self._auth,
                     transport=self._transport,
-                    verify=self._url.scheme == "https",  # loading certificates takes time that plain HTTP can save
+                    verify=url.scheme == "https",  # loading certificates takes time that plain HTTP can save
                     follow_redirects=False,
                 )
             return self._client
@@ -124,14 +123,12 @@ class JsonReader:
         return f"the request to {self.address} failed ({type(error).__name__})"
 
 
-def _parse_address(base_url: str) -> httpx.URL:
+def _parse_address(base_url: str) -> httpx.URL | None:
     try:
         url = httpx.URL(base_url.strip())
     except httpx.InvalidURL:
-        url = httpx.URL("")
-    if url.scheme not in ("http", "https") or not url.host:
-        raise SourceError("the address of a source must look like http://host:9090")
-    return url
+        return None
+    return url if url.scheme in ("http", "https") and url.host else None
 
 
 def _connect_reason(error: httpx.HTTPError) -> str:

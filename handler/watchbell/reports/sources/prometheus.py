@@ -93,21 +93,17 @@ class Prometheus:
     def _episodes(self, session: "_Session", start: datetime, end: datetime, rules: "_Rules") -> tuple[Episode, ...]:
         longest = max((rule.interval_seconds for rule in rules.facts.values()), default=0.0)
         read_from = start - max(MARGIN, timedelta(seconds=3 * longest))
-        history = AlertHistory()
+        history = AlertHistory(rules.facts)
         for chunk_start, chunk_end in _chunks(read_from, end, CHUNK):
             for series in session.in_pieces(_alert_samples, chunk_start, chunk_end):
                 history.add(series)
-        found = history.episodes(
-            start, end, read_from=read_from, rules=rules.facts, without_labels=self._replica_labels
-        )
+        found = history.episodes(start, end, read_from=read_from, without_labels=self._replica_labels)
         return tuple(episode for episode in found if not is_heartbeat(episode.labels, self._heartbeats))
 
     def _proven(
         self, session: "_Session", start: datetime, end: datetime, rules: "_Rules", episodes: tuple[Episode, ...]
     ) -> Evidence:
         problems = rules.problems(self._clock.now())
-        if session.warnings:
-            problems.insert(0, f"answered only in part: {session.warnings[0]}")
         is_trusted = not problems
         covered_from, age = None, None
         try:
@@ -115,19 +111,22 @@ class Prometheus:
             gaps = holes(times, epoch_seconds(start), epoch_seconds(end), self._max_gap.total_seconds())
             problems += [_no_samples(*gaps[-1])] if gaps else []
             since = gaps[-1][1] if gaps else epoch_seconds(start)
-            covered_from = from_epoch_seconds(since) if is_trusted and since < epoch_seconds(end) else None
+            covered_from = from_epoch_seconds(since) if since < epoch_seconds(end) else None
             age = epoch_seconds(end) - max(times) if times else None
         except SourceError as error:
             problems.append(str(error))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             problems.append(self._unknown_shape(error))
+        if session.warnings:
+            problems.insert(0, f"answered only in part: {session.warnings[0]}")
+            is_trusted = False
         status = CoverageStatus.UNPROVEN if problems else CoverageStatus.OK
         detail = problems[0] if problems else f"{_count(rules.count, 'alerting rule')}, healthy; no hole in its samples"
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return Evidence(
             coverage=self._coverage(status, detail + more, age),
             episodes=episodes,
-            covered_from=covered_from,
+            covered_from=covered_from if is_trusted else None,
         )
 
     def _coverage(self, status: CoverageStatus, detail: str, age_seconds: float | None = None) -> Coverage:

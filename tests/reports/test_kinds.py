@@ -1,0 +1,312 @@
+"""What each kind of report says, from evidence that is told in full."""
+
+import socket
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fakes.monitoring import FakeMonitoring
+from watchbell.errors import SourceError
+from watchbell.reports.interface import (
+    Coverage,
+    CoverageStatus,
+    Episode,
+    Evidence,
+    ReportRequest,
+    Section,
+    Silence,
+    Verdict,
+    Window,
+)
+from watchbell.reports.pipeline import BuiltinPipeline
+from watchbell.tasks import Kind
+
+END = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
+START = END - timedelta(days=1)
+
+
+def hour(hours: float) -> datetime:
+    return START + timedelta(hours=hours)
+
+
+LONG_AGO = hour(-48)
+
+
+class Told:
+    """A source that saw exactly these episodes, in every window asked for."""
+
+    def __init__(self, *episodes, silences=(), status=CoverageStatus.OK, since=LONG_AGO, name="told", answers=None):
+        self.name = name
+        self.required = True
+        self.asked: list[str] = []
+        self.reads: list[tuple[datetime, datetime]] = []
+        self._episodes, self._silences, self._status, self._since = episodes, silences, status, since
+        self._answers = answers or {}
+
+    def read(self, start, end):
+        self.reads.append((start, end))
+        status = self._status if self._since <= start else CoverageStatus.UNPROVEN
+        coverage = Coverage(source=self.name, status=status, detail="as told")
+        return Evidence(
+            coverage=coverage, episodes=self._episodes, silences=self._silences, covered_from=max(self._since, start)
+        )
+
+    def ask(self, promql, at):
+        self.asked.append(promql)
+        if promql not in self._answers:
+            raise SourceError("no such metric")
+        return self._answers[promql]
+
+
+def episode(start, end, alertname="Slow", annotations=None, **labels):
+    return Episode(
+        labels={"alertname": alertname, **labels},
+        start=hour(start),
+        end=None if end is None else hour(end),
+        annotations=annotations or {},
+    )
+
+
+def build(kind, *sources, params=None, name="", timezone="Asia/Kolkata"):
+    window = Window(start=START, end=END, timezone=timezone)
+    request = ReportRequest(task_id="t", name=name, kind=kind, window=window, params=params or {})
+    return BuiltinPipeline(sources).build(request)
+
+
+def lines(report, title):
+    return next(section for section in report.sections if section.title == title).lines
+
+
+SILENCE = Silence(id="1", matchers='pod="a"', created_by="eva", comment="being mended", start=hour(1), end=hour(30))
+
+
+def test_daily_summary_shows_numbers_against_the_window_before():
+    report = build(
+        Kind.DAILY_SUMMARY,
+        Told(episode(-20, -10), episode(-5, 2), episode(3, 4), episode(20, None, severity="critical")),
+        name="prod",
+    )
+    assert report.title == "Daily summary: prod"
+    assert (report.verdict, report.reason) == (Verdict.DEGRADED, "1 alert firing, 1 of them urgent")
+    assert [(n.name, n.value, n.previous) for n in report.numbers] == [
+        ("new", 2, 2),
+        ("resolved", 2, 1),
+        ("still firing", 1, 1),
+    ]
+    assert report.source_error is None
+
+
+def test_daily_summary_writes_times_in_the_task_s_zone_and_the_oldest_first():
+    report = build(Kind.DAILY_SUMMARY, Told(episode(20, None, "Late"), episode(-50, None, "Early", pod="a")))
+    assert report.still_firing == (
+        "Early pod=a: for 3 d 2 h, since 19 Nov 12:30 IST",
+        "Late: for 4 h, since 22 Nov 10:30 IST",
+    )
+    assert lines(report, "New") == ("Late: since 22 Nov 10:30 IST, still firing",)
+
+
+def test_daily_summary_lists_are_capped_and_say_how_many_more():
+    report = build(Kind.DAILY_SUMMARY, Told(*(episode(n / 10, None, pod=f"{n:03}") for n in range(200))))
+    assert len(report.still_firing) == 11
+    assert report.still_firing[-1] == "and 190 more"
+    assert lines(report, "New")[-1] == "and 190 more"
+
+
+def test_daily_summary_without_alerts_says_no_incidents():
+    report = build(Kind.DAILY_SUMMARY, Told())
+    assert (report.verdict, report.reason) == (Verdict.OK, "no incidents")
+    assert report.sections == (
+        Section(title="No incidents", lines=("No alert fired in this window, and none fires now.",)),
+    )
+
+
+def test_daily_summary_without_proof_of_the_window_before_has_no_data_for_it():
+    report = build(Kind.DAILY_SUMMARY, Told(episode(-30, -25), since=START))
+    assert report.verdict is Verdict.OK
+    assert [n.previous for n in report.numbers] == [None, None, None]
+
+
+def test_daily_summary_names_at_most_three_things_to_do():
+    noisy = [episode(n, n + 0.1, "Flappy") for n in range(5)]
+    urgent = episode(1, None, "Down", severity="page", annotations={"runbook_url": "https://runbooks.example/down"})
+    report = build(Kind.DAILY_SUMMARY, Told(*noisy, urgent, silences=(SILENCE,)))
+    assert report.actions == (
+        "Look at Down (page); runbook: https://runbooks.example/down",
+        "Quieten Flappy: it fired 5 times; mend the cause or lengthen its `for`",
+        'Renew or drop this silence: pod="a" until 22 Nov 20:30 IST, by eva: being mended',
+    )
+    assert lines(report, "Silences that end within 24 hours") == (
+        'pod="a" until 22 Nov 20:30 IST, by eva: being mended',
+    )
+
+
+def test_daily_summary_without_a_source_is_no_all_clear():
+    report = build(Kind.DAILY_SUMMARY)
+    assert report.verdict is Verdict.UNKNOWN
+    assert report.reason == "pipeline unavailable: no source is configured, so nothing was looked at"
+
+
+@pytest.mark.parametrize("kind", [Kind.DAILY_SUMMARY, Kind.WEEKLY_AUDIT, Kind.INCIDENT_WINDOW_REPLAY])
+def test_the_same_input_gives_the_same_report(kind):
+    episodes = [episode(n % 7, n % 7 + 1, pod=str(n)) for n in range(30)]
+    assert build(kind, Told(*episodes)) == build(kind, Told(*reversed(episodes)))
+
+
+def test_weekly_audit_has_one_row_for_each_rule_with_the_firings_before():
+    report = build(
+        Kind.WEEKLY_AUDIT,
+        Told(episode(-20, -19), episode(1, 2, pod="a"), episode(1, 3, pod="b"), episode(5, 6, "Down", severity="page")),
+    )
+    (table,) = report.sections
+    assert table.columns == ("alert", "severity", "firings", "before", "firing time", "share")
+    assert table.rows == (("Slow", "", "2", "1", "3 h", "75 %"), ("Down", "page", "1", "0", "1 h", "25 %"))
+
+
+def test_weekly_audit_without_proof_of_the_window_before_says_no_data():
+    report = build(Kind.WEEKLY_AUDIT, Told(episode(1, 2), since=START))
+    assert report.sections[0].rows == (("Slow", "", "1", "no data", "1 h", "100 %"),)
+
+
+def test_weekly_audit_without_alerts_says_no_incidents():
+    report = build(Kind.WEEKLY_AUDIT, Told())
+    assert (report.verdict, report.sections[0].title) == (Verdict.OK, "No incidents")
+
+
+def test_replay_lists_every_begin_and_end_in_the_order_of_time():
+    report = build(Kind.INCIDENT_WINDOW_REPLAY, Told(episode(3, 5, "B"), episode(-1, 4, "A"), silences=(SILENCE,)))
+    (timeline,) = report.sections
+    assert [(row[0], row[1]) for row in timeline.rows] == [
+        ("21 Nov 15:30:00", "silenced"),
+        ("21 Nov 17:30:00", "began"),
+        ("21 Nov 18:30:00", "ended"),
+        ("21 Nov 19:30:00", "ended"),
+    ]
+    assert timeline.lines == ("Times in Asia/Kolkata.",)
+
+
+@pytest.mark.parametrize("sources", [(), (Told(status=CoverageStatus.FAILED),)])
+def test_replay_raises_when_nothing_answered(sources):
+    with pytest.raises(SourceError):
+        build(Kind.INCIDENT_WINDOW_REPLAY, *sources)
+
+
+def test_replay_of_a_window_without_proof_is_unknown():
+    report = build(Kind.INCIDENT_WINDOW_REPLAY, Told(episode(1, 2), status=CoverageStatus.UNPROVEN))
+    assert (report.verdict, len(report.sections[0].rows)) == (Verdict.UNKNOWN, 2)
+
+
+@pytest.fixture
+def server():
+    with FakeMonitoring() as fake:
+        yield fake
+
+
+@pytest.fixture
+def port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+def test_synthetic_run_probes_http_and_tcp_now(server, port):
+    probes = [
+        {"name": "status", "url": f"{server.url}/api/v2/status"},
+        {"name": "missing", "url": f"{server.url}/missing"},
+        {"name": "wanted missing", "url": f"{server.url}/missing", "status": 404},
+        {"name": "db", "tcp": f"127.0.0.1:{port}"},
+        {"name": "closed", "tcp": "127.0.0.1:9"},
+    ]
+    report = build(Kind.SYNTHETIC_RUN, params={"probes": probes})
+    assert (report.verdict, report.reason) == (Verdict.DEGRADED, "2 of 5 probes failing")
+    assert [line.partition(" in ")[0] for line in lines(report, "Failing")] == [
+        "missing: status 404",
+        "closed: no connection: Connection refused",
+    ]
+    assert len(lines(report, "Passing")) == 3
+    assert [(n.name, n.value) for n in report.numbers][:2] == [("passing", 3), ("failing", 2)]
+
+
+def test_synthetic_run_gives_each_probe_its_own_time(server):
+    server.fault = lambda handler, fake: fake.stopping.wait(5)
+    probe = {"name": "slow", "url": server.url, "timeout_seconds": 0.2}
+    report = build(Kind.SYNTHETIC_RUN, params={"probes": [probe]})
+    assert lines(report, "Failing")[0].startswith("slow: no answer within 0.2 s")
+
+
+def test_synthetic_run_reads_the_blackbox_exporter_when_nothing_else_is_set():
+    source = Told(answers={"probe_success": [({"instance": "https://b"}, 0.0), ({"instance": "https://a"}, 1.0)]})
+    report = build(Kind.SYNTHETIC_RUN, source)
+    assert report.verdict is Verdict.DEGRADED
+    assert lines(report, "Failing") == ("https://b: probe_success is 0",)
+    assert [one.detail for one in report.coverage] == ["2 probes read from the blackbox exporter"]
+
+
+def test_synthetic_run_all_passing_is_ok(port):
+    report = build(Kind.SYNTHETIC_RUN, params={"probes": [{"name": "db", "tcp": f"127.0.0.1:{port}"}]})
+    assert (report.verdict, report.reason) == (Verdict.OK, "1 probe passed")
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({}, "no probe is configured; set the task's params"),
+        ({"probes": "http://x"}, "must be a list"),
+        ({"probes": [{"name": "x"}]}, r'params.probes\[0\] must be an object with either "url" or "tcp"'),
+        ({"probes": [{"url": "ftp://x"}]}, "must begin with http"),
+        ({"probes": [{"tcp": "db"}]}, "must look like db.example:5432"),
+        ({"probes": [{"tcp": "db:1", "timeout_seconds": 900}]}, "timeout_seconds must be a number of seconds up to 60"),
+        ({"probes": [{"url": "http://x", "status": "200"}]}, "status must be a whole number"),
+        ({"blackbox": "probe_success"}, "params.blackbox needs a Prometheus"),
+    ],
+)
+def test_synthetic_run_says_what_to_configure(params, reason):
+    with pytest.raises(SourceError, match=reason):
+        build(Kind.SYNTHETIC_RUN, params=params)
+
+
+def test_synthetic_run_raises_when_the_blackbox_data_cannot_be_read():
+    with pytest.raises(SourceError, match="told: no such metric"):
+        build(Kind.SYNTHETIC_RUN, Told())
+
+
+def test_investigation_compares_answers_with_thresholds():
+    source = Told(answers={"p99": [({"job": "api"}, 0.7), ({"job": "web"}, 0.1)], "up": [({}, 3.0)]})
+    queries = [{"name": "p99 seconds", "promql": "p99", "above": 0.5}, {"name": "replicas", "promql": "up", "below": 2}]
+    report = build(Kind.CUSTOM_INVESTIGATION, source, params={"question": "Is it slow?", "queries": queries})
+    assert (report.verdict, report.reason) == (Verdict.ATTENTION, "1 threshold crossed")
+    assert lines(report, "Question") == ("Is it slow?",)
+    assert lines(report, "p99 seconds") == ("1 of 2 series above 0.5", "(no alertname) job=api: 0.7")
+    assert lines(report, "replicas") == ("0 of 1 series below 2", "value: 3")
+
+
+def test_investigation_counts_only_alerts_that_match():
+    source = Told(episode(1, 2, "Down", pod="a"), episode(1, 2, "Down", pod="b"), episode(1, 2))
+    params = {"alerts": ['alertname=~"Do.*"', "pod!=b"]}
+    report = build(Kind.CUSTOM_INVESTIGATION, source, params=params)
+    assert report.numbers[0].value == 1
+    assert [rule.alertname for rule in report.alerts] == ["Down"]
+
+
+def test_investigation_that_cannot_ask_is_unknown_and_says_why():
+    queries = [{"name": "x", "promql": "nothing", "above": 1}]
+    report = build(Kind.CUSTOM_INVESTIGATION, Told(), params={"queries": queries})
+    assert report.verdict is Verdict.UNKNOWN
+    assert report.reason == "pipeline unavailable: told: no such metric"
+    assert report.numbers[0].value is None
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({}, "there is nothing to investigate; set the task's params"),
+        ({"queries": {}}, "nothing to investigate"),
+        ({"queries": "up"}, "params.queries must be a list"),
+        ({"queries": [{"name": "x"}]}, '"promql" text'),
+        ({"queries": [{"promql": "up"}]}, "needs a threshold"),
+        ({"queries": [{"promql": "up", "above": "1"}]}, "must be a number"),
+        ({"alerts": ["nonsense"]}, "is no matcher"),
+        ({"alerts": ['a=~"("']}, "no regular expression"),
+    ],
+)
+def test_investigation_says_what_to_write(params, reason):
+    with pytest.raises(SourceError, match=reason):
+        build(Kind.CUSTOM_INVESTIGATION, Told(), params=params)

@@ -30,7 +30,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(hooks\.slack(?:-gov)?\.com/)[^\s\"'<>]+", rf"\1{MASK}"),
         # Telegram: the token, bare or as a part of the path.
         (r"(?<!\d)\d{6,12}(?::|%3[Aa])[A-Za-z0-9_-]{30,}", MASK),
-        (r"(/bot)[^/\s\"']+(?=/)", rf"\1{MASK}"),
+        (r"(/bot)(?:[^/\s\"']+(?=/)|\d+(?::|%3[Aa])[^/\s\"']+)", rf"\1{MASK}"),
         # Discord: a bot token is base64(id).six.hmac; a webhook's token follows its id.
         (r"[A-Za-z0-9_-]{23,28}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,}", MASK),
         (r"(/webhooks/)\d+/[A-Za-z0-9_-]+", rf"\1{MASK}"),

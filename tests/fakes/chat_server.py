@@ -331,7 +331,7 @@ def discord_message(headers: Any, chat_id: str, payload: dict[str, Any]) -> tupl
     pings += [] if content.count("```") in (0, 2) else ["a broken code block"]
     pings += re.findall(r"(?<!\\)(?:<[@#:!]|\[\w|~~|\|\||__)", outside)
     pings += [] if payload.get("flags", 0) & 4 else re.findall(r"https?://", content)
-    return re.sub(r"\\([^\w\s])", r"\1", content.replace("\u2060", "")), pings
+    return re.sub(r"\\([^\w\s])", r"\1", content), pings
 
 
 class _QuietServer(ThreadingHTTPServer):

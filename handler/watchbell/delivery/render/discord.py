@@ -7,6 +7,7 @@ from typing import Any
 from watchbell.delivery.interface import Stamp
 from watchbell.delivery.render import plain
 from watchbell.delivery.render.entries import Entry, entries, fit
+from watchbell.delivery.render.literal import unfenced
 from watchbell.reports.interface import Report
 
 #: Discord's limit, less the line that `marked` adds.
@@ -35,6 +36,4 @@ def escape(text: str) -> str:
 
 def _content(shown: Sequence[Entry]) -> str:
     first, *others = shown
-    # Within a block only another fence means anything; an invisible joiner breaks it up.
-    inside = plain.text(others).replace("``", "`\u2060`")
-    return f"**{escape(first.text)}**\n```\n{inside}\n```"
+    return f"**{escape(first.text)}**\n```\n{unfenced(plain.text(others))}\n```"

@@ -61,8 +61,11 @@ def fit(whole: Sequence[Entry], fits: Callable[[Sequence[Entry]], bool]) -> Sequ
     def without_last(count: int) -> Sequence[Entry]:
         return _without(whole, droppable[len(droppable) - count :])
 
-    fewest = bisect_left(range(len(droppable)), True, key=lambda count: fits(without_last(count)))
-    return without_last(fewest)
+    if fits(whole):
+        return whole
+    # The note on what is left out makes a message longer, so only those that have it are in order of length.
+    counts = range(1, len(droppable))
+    return without_last(min(1 + bisect_left(counts, True, key=lambda count: fits(without_last(count))), len(droppable)))
 
 
 def headline(report: Report) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from watchbell.delivery.interface import Stamp
 from watchbell.delivery.render.entries import Entry, Style, entries, fit, headline
+from watchbell.delivery.render.literal import unfenced
 from watchbell.reports.interface import Report
 
 #: Slack's limits, with room to spare: 3,000 a section, 150 a header, 50 blocks; about 13,200 in all is undocumented.
@@ -62,9 +63,8 @@ def _sections(run: Iterable[Entry]) -> Iterator[str]:
 
 def _block(style: Style, text: str) -> dict[str, Any]:
     if style is Style.ROW:
-        # Within a fence only another fence means anything; an invisible joiner breaks it up.
-        inside = text.replace("``", "`\u2060`")
-        return {"type": "section", "text": {"type": "mrkdwn", "text": f"```\n{inside}\n```", "verbatim": True}}
+        fenced = {"type": "mrkdwn", "text": f"```\n{unfenced(text)}\n```", "verbatim": True}
+        return {"type": "section", "text": fenced}
     plain = {"type": "plain_text", "text": text, "emoji": False}
     if style is Style.FOOT:
         return {"type": "context", "elements": [plain]}

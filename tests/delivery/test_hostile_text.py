@@ -1,0 +1,126 @@
+"""Text from alerts and labels appears literally and does nothing: asserted on what each server received."""
+
+import json
+import re
+from dataclasses import replace
+from html import unescape
+
+import pytest
+
+from watchbell.delivery.interface import Delivered
+from watchbell.delivery.render.literal import literal
+from watchbell.reports.interface import Coverage, CoverageStatus, Number, Section
+
+HOSTILE = {
+    "broadcast": "<!channel> <!here> <@U012AB3CD> <!subteam^S1|x> <https://evil.example|click> <#C1>",
+    "everyone": "@everyone @here @admin_bot <@123456> <@&99> <t:1>",
+    "html": "<b>bold</b> <a href='https://evil.example'>x</a> &lt; &amp; &apos; </pre></code>",
+    "markdown": "*_~ **b** __u__ ~~s~~ ||spoiler|| [x](https://evil.example) # h > q - li",
+    "backticks": "` `` ``` ```` `````",
+    "placeholders": "{0} %s {} \\1 \\g<0> $x ${x}",
+}
+INVISIBLE = {
+    "right to left": "user\u202egnp.exe \u2066x\u2069 \u200f",
+    "ansi": "\x1b[31mred\x1b[0m \x1b]0;title\x07 \x9b1m",
+    "controls": "a\x00b\rc\nd\te\x7f\x85 \u2028",
+    "zero width": "pay\u200bload\ufeff \u2060\u00ad",
+    "surrogates": "\ud800 \udfff",
+    "noncharacters": "\uffff \U0010ffff",
+}
+
+
+def report_full_of(text, report):
+    return replace(
+        report,
+        title=text[:60],
+        reason=text[:60],
+        coverage=(Coverage(source=text[:20], status=CoverageStatus.FAILED, detail=text[:60]),),
+        numbers=(Number(name=text[:20], value=1, previous=2),),
+        still_firing=(text,),
+        actions=(text,),
+        sections=(
+            Section(title=text[:60], lines=(text,), columns=("alert", text[:10]), rows=((text, "1"), ("x", text))),
+        ),
+    )
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_text_appears_literally_and_pings_nobody(channel, kind):
+    text = HOSTILE[kind]
+    assert isinstance(channel.send(report=report_full_of(text, channel.report)), Delivered)
+    [message] = channel.received
+    assert message.pings == []
+    shown = re.sub(r"\s+", " ", message.text).replace("\N{MODIFIER LETTER GRAVE ACCENT}", "`")  # a fence in a block
+    if channel.name == "discord":  # the fake takes backslashes of the headline away; those of the text went with them
+        text, shown = text.replace("\\", ""), shown.replace("\\", "")
+    assert shown.count(text) >= 3
+
+
+@pytest.mark.parametrize("kind", INVISIBLE)
+def test_what_cannot_be_seen_does_not_act(channel, kind):
+    assert isinstance(channel.send(report=report_full_of(INVISIBLE[kind], channel.report)), Delivered)
+    [message] = channel.received
+    assert all(character.isprintable() or character == "\n" for character in message.text)
+
+
+def test_a_long_annotation_is_shortened_with_a_count_and_the_rest_survives(channel):
+    report = replace(
+        report_full_of("A" * 5000, channel.report),
+        sections=(Section(title="Alerts", lines=("A" * 5000, "the last line")),),
+    )
+    assert isinstance(channel.send(report=report), Delivered)
+    [message] = channel.received
+    assert "A" * 100 in message.text
+    assert "(4,600 more characters)" in message.text
+    assert "the last line" in message.text
+
+
+@pytest.mark.parametrize("character", ["&", "<", "*", "`", "@", "\U0001f6a8", "\\", "x"])
+def test_the_worst_report_still_fits_with_verdict_coverage_and_what_still_fires(channel, character):
+    filler = character * 5000
+    report = replace(
+        report_full_of(filler, channel.report),
+        title=filler,
+        reason=filler,
+        still_firing=(filler,) * 50,
+        actions=(filler,) * 5,
+        numbers=(Number(name=filler, value=1, previous=2),) * 9,
+        sections=(Section(title=filler, lines=(filler,) * 50, columns=(filler,) * 5, rows=((filler,) * 5,) * 50),),
+    )
+    assert isinstance(channel.send(report=report), Delivered)
+    [message] = channel.received
+    assert message.pings == []
+    shown = message.text
+    assert "ATTENTION" in shown
+    assert "Asia/Kolkata" in shown
+    assert "Coverage 0/1" in shown
+    assert "Still firing (50)" in shown
+    assert "more lines left out" in shown
+    assert "task a1b2c3d4e5f6" in shown
+
+
+def test_the_fallback_text_for_slacks_notifications_is_short_and_has_no_markup(slack):
+    slack.send(report=report_full_of(HOSTILE["broadcast"], slack.report))
+    payload = slack.received[0].payload
+    assert len(payload["text"]) < 1000
+    assert "<" not in payload["text"]
+    assert payload["mrkdwn"] is False
+    assert "link_names" not in payload
+
+
+def test_literal_leaves_ordinary_text_of_any_language_alone():
+    text = "Zahlung fehlgeschlagen · 支払い失敗 · פג · ओम · 🚨 naïve"
+    assert literal(text) == text
+
+
+def test_bodies_are_plain_json(channel):
+    [part] = channel.provider.render(report_full_of(HOSTILE["html"], channel.report), channel.stamp)
+    assert json.loads(json.dumps(part.body)) == part.body
+
+
+def test_telegrams_html_reads_as_the_plain_text(telegram):
+    from watchbell.delivery.render import plain
+
+    report = report_full_of(HOSTILE["html"], telegram.report)
+    [part] = telegram.provider.render(report, telegram.stamp)
+    assert unescape(re.sub(r"<[^>]*>", "", part.body["text"])) == plain.message(report, telegram.stamp)

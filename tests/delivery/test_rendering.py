@@ -1,0 +1,231 @@
+"""The layout of a report, the same in every dialect, and how it is made to fit."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from watchbell.delivery.interface import Stamp
+from watchbell.delivery.render import plain
+from watchbell.delivery.render.entries import Entry, Style, entries, fit
+from watchbell.delivery.render.figures import duration, figure, window_text
+from watchbell.delivery.render.table import PHONE_WIDTH, table
+from watchbell.reports.interface import Coverage, CoverageStatus, Number, Section, Verdict, Window
+
+
+def full(make_report, **changes):
+    return make_report(
+        **{
+            "coverage": (
+                Coverage(source="prometheus", status=CoverageStatus.OK, detail="", age_seconds=12),
+                Coverage(
+                    source="alert log", status=CoverageStatus.UNPROVEN, detail="no Watchdog entry", required=False
+                ),
+            ),
+            "numbers": (
+                Number(name="Alerts", value=12, previous=3),
+                Number(name="Firing", value=2, previous=2),
+                Number(name="Noisy", value=None, previous=4),
+                Number(name="MTTR", value=1234.5, previous=None),
+            ),
+            "still_firing": ("DiskFull web-1, 2 d", "HighLatency api, 3 h"),
+            "actions": ("Grow the disk of web-1", "Silence HighLatency", "Tune the rule", "A fourth one"),
+            "sections": (
+                Section(title="Alerts", columns=("alert", "n"), rows=(("DiskFull", "3"), ("HighLatency", "12"))),
+                Section(title="Silences", lines=("none",)),
+            ),
+        }
+        | changes
+    )
+
+
+def test_a_report_reads_from_its_verdict_to_its_foot(make_report):
+    stamp = Stamp(task_id="a1b2c3d4e5f6", fire_time="2026-11-22T09:00Z", late_seconds=190, repeat=True)
+    assert plain.message(full(make_report), stamp).splitlines() == [
+        "🟡 ATTENTION · Payments digest",
+        "2 alerts firing · Sat 2026-11-21 14:30 – Sun 2026-11-22 14:30 Asia/Kolkata",
+        "Coverage 1/2: alert log (optional) UNPROVEN: no Watchdog entry; prometheus ok (data 12 s old)",
+        "Alerts 12 (+9) · Firing 2 (±0) · Noisy no data",
+        "Still firing (2), oldest: DiskFull web-1, 2 d",
+        "→ Grow the disk of web-1",
+        "→ Silence HighLatency",
+        "→ Tune the rule",
+        "",
+        "Still firing, oldest first",
+        "• DiskFull web-1, 2 d",
+        "• HighLatency api, 3 h",
+        "",
+        "More numbers",
+        "MTTR 1,234.5 (before: no data)",
+        "",
+        "Alerts",
+        "alert         n",
+        "DiskFull      3",
+        "HighLatency  12",
+        "",
+        "Silences",
+        "none",
+        "",
+        "task a1b2c3d4e5f6 · 2026-11-22T09:00Z · late by 3 m",
+        "This may be a repeat: an earlier attempt may have arrived.",
+    ]
+
+
+@pytest.mark.parametrize("firing", range(9))
+@pytest.mark.parametrize("actions", range(5))
+def test_the_first_screen_has_at_most_eight_lines_and_nothing_is_said_to_fire_only_once(
+    make_report, stamp, firing, actions
+):
+    report = full(
+        make_report,
+        still_firing=tuple(f"Alert{number}" for number in range(firing)),
+        actions=("Do it",) * actions,
+        sections=(),
+        numbers=(),
+    )
+    first_screen, *below = plain.message(report, stamp).split("\n\n")
+    assert len(first_screen.splitlines()) <= 8
+    text = "\n".join([first_screen, *below])
+    assert all(f"Alert{number}" in text for number in range(firing))
+    assert ("Still firing" in text) == bool(firing)
+
+
+def test_a_punctual_first_message_says_neither_late_nor_repeat(make_report, stamp):
+    text = plain.message(full(make_report), stamp)
+    assert "late by" not in text
+    assert "repeat" not in text
+
+
+def test_no_source_at_all_is_said(make_report, stamp):
+    text = plain.message(make_report(coverage=(), verdict=Verdict.UNKNOWN), stamp)
+    assert "Coverage: no source was read" in text
+    assert "❔ UNKNOWN" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "previous", "text"),
+    [
+        (12, 3, "N 12 (+9)"),
+        (3, 12, "N 3 (-9)"),
+        (0, 0, "N 0 (±0)"),
+        (0, None, "N 0 (before: no data)"),
+        (None, 3, "N no data"),
+        (None, None, "N no data"),
+        (float("nan"), 1, "N no data"),
+        (1, float("inf"), "N 1 (before: no data)"),
+        (0.25, 0.2, "N 0.25 (+0.05)"),
+        (1_234_567, 1_234_566, "N 1,234,567 (+1)"),
+        (99.999, 99.999, "N 100 (±0)"),
+    ],
+)
+def test_a_number_shows_its_change_and_no_data_is_never_zero(value, previous, text):
+    assert figure(Number(name="N", value=value, previous=previous)) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 m"),
+        (7500, "2 h 5 m"),
+        (100_800, "1 d 4 h"),
+        (-5, "0 s"),
+        (float("inf"), "unknown"),
+    ],
+)
+def test_a_duration_has_two_units_at_most(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "zone", "text"),
+    [
+        ((2026, 11, 21, 9), (2026, 11, 22, 9), "UTC", "Sat 2026-11-21 09:00 – Sun 2026-11-22 09:00 UTC"),
+        (
+            (2026, 10, 24, 7),
+            (2026, 10, 25, 8),
+            "Europe/Berlin",
+            "Sat 2026-10-24 09:00 +0200 – Sun 2026-10-25 09:00 +0100 Europe/Berlin",
+        ),
+        ((2026, 11, 21, 9), (2026, 11, 22, 9), "No/Such", "Sat 2026-11-21 09:00 – Sun 2026-11-22 09:00 UTC"),
+        ((2026, 11, 21, 9), (2026, 11, 22, 9), "../etc", "Sat 2026-11-21 09:00 – Sun 2026-11-22 09:00 UTC"),
+    ],
+)
+def test_a_window_is_shown_on_the_wall_clock_of_its_zone(start, end, zone, text):
+    window = Window(start=datetime(*start, tzinfo=UTC), end=datetime(*end, tzinfo=UTC), timezone=zone)
+    assert window_text(window) == text
+
+
+def test_a_table_that_fits_a_phone_is_aligned_numbers_to_the_right():
+    assert table(("alert", "n", "time"), [("DiskFull", "3", "2 h"), ("HighLatency", "12", "20 m")]) == [
+        "alert         n  time",
+        "DiskFull      3   2 h",
+        "HighLatency  12  20 m",
+    ]
+
+
+def test_a_table_too_wide_for_a_phone_becomes_records_and_loses_nothing():
+    rows = table(("alert", "labels", "n"), [("KubePersistentVolumeFillingUp", "namespace=payments", "3")])
+    assert rows == ["KubePersistentVolumeFillingUp\n  labels namespace=payments · n 3"]
+
+
+@pytest.mark.parametrize("rows", [[()], [("a",)], [("a", "b", "c", "d")], [("", "")], [("a", ""), ()]])
+def test_a_table_with_uneven_rows_is_still_a_table(rows):
+    assert table(("one", "two"), rows)
+    assert all(len(line) <= PHONE_WIDTH for line in table(("one", "two"), rows))
+
+
+A, B, C = "a" * 40, "b" * 40, "c" * 20 + "\n" + "d" * 20
+LINES = (
+    Entry(Style.HEADLINE, "verdict", kept=True),
+    Entry(Style.HEADING, "first"),
+    Entry(Style.LINE, A),
+    Entry(Style.LINE, B),
+    Entry(Style.HEADING, "second"),
+    Entry(Style.ROW, C),
+    Entry(Style.FOOT, "foot", kept=True),
+)
+
+
+@pytest.mark.parametrize(
+    ("limit", "shown"),
+    [
+        (160, ["verdict", "first", A, B, "second", C, "foot"]),
+        (150, ["verdict", "first", A, B, "… and 3 more lines left out", "foot"]),
+        (120, ["verdict", "first", A, "… and 4 more lines left out", "foot"]),
+        (50, ["verdict", "… and 6 more lines left out", "foot"]),
+        (0, ["verdict", "… and 6 more lines left out", "foot"]),
+    ],
+)
+def test_whole_entries_are_dropped_from_the_end_and_counted(limit, shown):
+    assert [entry.text for entry in fit(LINES, lambda some: len(plain.text(some)) <= limit)] == shown
+
+
+def test_a_report_that_fits_is_left_alone_even_where_the_note_would_not_fit():
+    short = (Entry(Style.HEADLINE, "verdict", kept=True), *(Entry(Style.LINE, str(n)) for n in range(5)))
+    assert fit(short, lambda some: len(plain.text(some)) <= 17) == short
+
+
+def test_fitting_is_quick_for_a_report_of_many_thousand_lines(make_report, stamp):
+    report = full(make_report, sections=(Section(title="All", lines=tuple(f"line {n}" for n in range(20_000))),))
+    calls = []
+
+    def fits(some):
+        calls.append(len(some))
+        return len(plain.text(some)) <= 2000
+
+    shown = fit(entries(report, stamp), fits)
+    assert len(plain.text(shown)) <= 2000
+    assert len(calls) < 20
+
+
+def test_each_dialect_keeps_the_whole_of_a_long_report_within_its_limit(channel):
+    rows = tuple((f"Alert{number}", str(number)) for number in range(2000))
+    report = replace(channel.report, sections=(Section(title="Alerts", columns=("alert", "n"), rows=rows),))
+    channel.send(report=report)
+    [message] = channel.received
+    assert message.pings == []
+    assert "more lines left out" in message.text
+    assert "Alert0" in message.text
+    assert "task a1b2c3d4e5f6" in message.text

@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export PYTHONSAFEPATH := 1
 
-.PHONY: demo test check format bench services clean
+.PHONY: demo test check lint format bench services clean
 .DEFAULT_GOAL := check
 
 $(READY): pyproject.toml
@@ -30,11 +30,12 @@ demo: $(READY)  ## One tick delivers a report; a second tick of the same minute 
 test: $(READY)  ## All tests; those that need real servers run where the servers are installed (make services).
 	@$(BIN)/pytest -q
 
-check: $(READY)  ## Everything that a change must pass.
+check: lint test  ## Everything that a change must pass.
+
+lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -q
 
 format: $(READY)  ## Format and mend what can be mended.
 	$(BIN)/ruff format .

@@ -1,0 +1,73 @@
+"""`watchbell alerts record`: keep what Alertmanager's webhook says."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from watchbell.errors import ConfigError, UsageError
+from watchbell.reports.sources.alert_log import append
+from watchbell.settings import Settings, load_settings
+from watchbell_cli.home import now
+from watchbell_cli.options import read_text
+from watchbell_cli.output import say
+
+
+@click.group()
+def alerts() -> None:
+    """The alert log: a JSON-lines file of Alertmanager webhook payloads, which reports are made of.
+
+    \b
+    Example:
+      watchbell alerts record < payload.json
+    """
+
+
+@alerts.command()
+@click.argument("file", metavar="[FILE]", default="-")
+def record(file: str) -> None:
+    """Add one webhook payload, or several as JSON lines, from FILE or standard input.
+
+    \b
+    Example:
+      curl -s http://127.0.0.1:8080/last-payload | watchbell alerts record
+    """
+    settings = load_settings()
+    payloads = list(_payloads(read_text("alerts record", file)))
+    if not payloads:
+        raise UsageError("there is no payload; pass the JSON that Alertmanager's webhook sends")
+    _make_home(settings)
+    count = 0
+    for number, (line, payload) in enumerate(payloads):
+        try:
+            count += append(settings.alert_log, payload, now())
+        except UsageError as error:
+            before = f"; the {number} before it were recorded" if number else ""
+            raise UsageError(f"line {line}: {error}{before}") from None
+    say(f"recorded {count} alert(s) of {len(payloads)} payload(s) in {settings.alert_log}")
+
+
+def _payloads(text: str) -> Iterator[tuple[int, Any]]:
+    """Yield each JSON value of the text with its line number, however it is broken into lines."""
+    decoder = json.JSONDecoder()
+    end = 0
+    while rest := text[end:].lstrip():
+        start = len(text) - len(rest)
+        line = text.count("\n", 0, start) + 1
+        try:
+            payload, end = decoder.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            raise UsageError(f"line {error.lineno}, column {error.colno}: {error.msg}; nothing was recorded") from None
+        except RecursionError:
+            raise UsageError(f"line {line}: nested too deeply; nothing was recorded") from None
+        yield line, payload
+
+
+def _make_home(settings: Settings) -> None:
+    """Make the home if the log is in it, closed to others as `cron add` makes it."""
+    try:
+        if settings.alert_log.parent == settings.home:
+            settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"cannot make the home folder {settings.home}: {error.strerror}") from error

@@ -1,0 +1,177 @@
+"""`watchbell cron add`, `edit`, `remove`, `pause` and `resume`: the commands that change definitions."""
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import click
+
+from watchbell.errors import ConfigError, UsageError
+from watchbell.instants import format_instant
+from watchbell.stores.interface import RawTask, Store
+from watchbell.tasks import FOREVER, Task
+from watchbell_cli.definitions import changed_definition, checked_task, credential_params, new_definition
+from watchbell_cli.home import now, opened_store
+from watchbell_cli.lookup import find_raw
+from watchbell_cli.options import Instant, as_json, definition_options, task_argument
+from watchbell_cli.output import say, warn
+from watchbell_cli.task_views import show_definition
+
+
+@click.command()
+@definition_options(required=True)
+@click.option("--disabled", is_flag=True, help="Keep it from firing until `cron edit TASK --enable`.")
+@as_json
+def add(as_json: bool, **options: Any) -> None:
+    """Add a task. Credentials are not asked for: they are looked up when a report is delivered.
+
+    \b
+    Example:
+      watchbell cron add --kind daily_summary --cron "0 9 * * 1-5" --tz Asia/Kolkata \\
+          --provider telegram --chat-id -1001234567890
+    """
+    created_at = now()
+    # All mistakes but a taken id show before a home is made.
+    checked_task(new_definition(secrets.token_hex(6), options, created_at))
+    with opened_store(create=True) as store:
+        task = _add(store, options, created_at)
+    _warn_of_credentials(task)
+    show_definition(task, created_at, as_json=as_json)
+
+
+def _add(store: Store, options: dict[str, Any], created_at: datetime) -> Task:
+    added: list[Task] = []
+
+    def change(raws: list[RawTask]) -> list[RawTask]:
+        taken = {raw.get("id") for raw in raws if isinstance(raw, dict)}
+        task_id = next(fresh for fresh in iter(lambda: secrets.token_hex(6), "") if fresh not in taken)
+        added[:] = [checked_task(new_definition(task_id, options, created_at))]
+        return [*raws, dict(added[0].raw)]
+
+    store.tasks.change(change, now=created_at)
+    return added[0]
+
+
+@click.command()
+@task_argument
+@definition_options(required=False)
+@click.option("--unset-param", "unset_params", metavar="KEY", multiple=True, help="Remove a parameter. [repeatable]")
+@click.option("--enable/--disable", "enabled", default=None, help="Let it fire, or keep it from firing.")
+@as_json
+def edit(task: str, enabled: bool | None, as_json: bool, **options: Any) -> None:
+    """Change a task; only what is given changes. A new schedule never fires for the past.
+
+    --provider and --chat-id change the first target, --target replaces the further ones.
+
+    \b
+    Example:
+      watchbell cron edit 3f2a --cron "30 9 * * 1-5" --window 12
+    """
+    if enabled is None and all(value in (None, ()) for value in options.values()):
+        raise UsageError("nothing to change was given; see `watchbell cron edit --help`")
+
+    def change(raw: RawTask) -> RawTask:
+        changed = changed_definition(raw, options)
+        return changed if enabled is None else changed | {"enabled": enabled}
+
+    edited, at = _change_one(task, change)
+    _warn_of_credentials(edited)
+    show_definition(edited, at, as_json=as_json)
+
+
+@click.command()
+@task_argument
+@click.option("--until", type=Instant(), metavar="INSTANT", help="When fires go on. [default: at `cron resume`]")
+def pause(task: str, until: datetime | None) -> None:
+    """Skip the fires of a task for a while; they are recorded as skipped.
+
+    \b
+    Example:
+      watchbell cron pause 3f2a --until 2026-12-27T00:00+01:00
+    """
+    if until is not None and until <= now():
+        raise UsageError(f"--until: {format_instant(until)} is in the past")
+    paused, _ = _change_one(task, lambda raw: raw | {"paused_until": format_instant(until) if until else FOREVER})
+    end = f"until {format_instant(until)}" if until else f"until `watchbell cron resume {paused.id}`"
+    say(f"paused {_label(paused)} {end}")
+
+
+@click.command()
+@task_argument
+def resume(task: str) -> None:
+    """End the pause of a task. What it would have fired meanwhile stays skipped.
+
+    \b
+    Example:
+      watchbell cron resume 3f2a
+    """
+    was_paused: list[bool] = []
+
+    def change(raw: RawTask) -> RawTask:
+        was_paused.append(raw.get("paused_until") is not None)
+        return {key: value for key, value in raw.items() if key != "paused_until"}
+
+    resumed, _ = _change_one(task, change)
+    say(f"resumed {_label(resumed)}" if was_paused[-1] else f"{_label(resumed)} was not paused")
+    if not resumed.enabled:
+        say(f"it is disabled: `watchbell cron edit {resumed.id} --enable` lets it fire")
+
+
+@click.command()
+@task_argument
+@click.option("--yes", is_flag=True, help="Accepted for scripts; nothing is asked anyway.")
+def remove(task: str, yes: bool) -> None:
+    """Delete a task. Its history stays readable: `watchbell cron logs TASK`.
+
+    \b
+    Example:
+      watchbell cron remove 3f2a9c0d1e5b
+    """
+    removed: list[RawTask] = []
+
+    def change(raws: list[RawTask]) -> list[RawTask]:
+        removed[:] = [find_raw(raws, task)]
+        return [raw for raw in raws if raw is not removed[0]]
+
+    with opened_store() as store:
+        store.tasks.change(change, now=now())
+        task_id = removed[0]["id"]
+        say(f"removed {task_id}; `watchbell cron logs {task_id}` still shows what it did")
+        _check_removed(store, task_id)
+
+
+def _check_removed(store: Store, task_id: str) -> None:
+    """The index forgets no task while an entry of the file has no readable id: it may be the one."""
+    if store.tasks.expectation(task_id) is None:
+        return
+    errors = store.tasks.listing().errors
+    why = f": {errors[0]}" if errors else ""
+    raise ConfigError(f"{task_id} left the file but goes on firing until the rest of the file can be read{why}")
+
+
+def _change_one(text: str, change: Callable[[RawTask], RawTask]) -> tuple[Task, datetime]:
+    """Change the one definition that `text` means; return the task as it is now, and since when."""
+    at = now()
+    changed: list[Task] = []
+
+    def change_all(raws: list[RawTask]) -> list[RawTask]:
+        meant = find_raw(raws, text)
+        changed[:] = [checked_task(change(meant))]
+        return [dict(changed[0].raw) if raw is meant else raw for raw in raws]
+
+    with opened_store() as store:
+        store.tasks.change(change_all, now=at)
+    return changed[0], at
+
+
+def _warn_of_credentials(task: Task) -> None:
+    found = credential_params(task.params)
+    if found:
+        provider = next((target.provider for target in task.targets if target.provider != "console"), "")
+        where = f"{provider.upper()}_BOT_TOKEN or integrations.json" if provider else "integrations.json"
+        warn(f"{', '.join(found)} in the params looks like a credential; it is kept, but {where} is the place for it")
+
+
+def _label(task: Task) -> str:
+    return f"{task.id} ({task.name})" if task.name else task.id

@@ -1,0 +1,109 @@
+"""The ledger of one task as people and programs see it: runs, and ranges of fire times without one, newest first."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from watchbell.claims import Gap
+from watchbell.errors import UsageError
+from watchbell.instants import format_instant, format_minute, parse_instant
+from watchbell.json_shapes import gap_to_json, parts_by_target, run_to_json
+from watchbell.stores.interface import Run, Store
+
+Entry = Run | Gap
+
+COLUMNS = ("STARTED", "FIRE TIME", "STATUS", "TRY", "MESSAGE ID", "ERROR")
+_PAGE = 500
+_MOST_GAPS = 1_000_000
+
+
+def entries(store: Store, task_id: str, *, limit: int, before: str | None) -> list[Entry]:
+    """Return a page of the ledger. `before` is the fire time at which the page before ended, of a run or a range."""
+    bound = _bound(before)
+    gaps = [gap for gap in store.runs.gaps(task_id, limit=_MOST_GAPS) if bound is None or gap.last < bound]
+    found: list[Entry] = [*_runs_before(store, task_id, before, bound, limit), *gaps[:limit]]
+    return sorted(found, key=when, reverse=True)[:limit]
+
+
+def when(entry: Entry) -> datetime:
+    """Return the instant by which the ledger is ordered."""
+    return entry.due_at if isinstance(entry, Run) else entry.last
+
+
+def fire_time_of(entry: Entry) -> str:
+    """Return what `--before` takes to go on after this entry."""
+    return entry.fire_time if isinstance(entry, Run) else format_minute(entry.last)
+
+
+def _bound(before: str | None) -> datetime | None:
+    """Return the instant of a fire time; that of an ad-hoc run has a suffix after its Z."""
+    if before is None:
+        return None
+    try:
+        return parse_instant(before.partition("Z-")[0] + "Z" if "Z-" in before else before)
+    except ValueError as error:
+        raise UsageError(f"--before: {error}") from None
+
+
+def _runs_before(store: Store, task_id: str, before: str | None, bound: datetime | None, limit: int) -> list[Run]:
+    if before is None or bound is None or store.runs.find(task_id, before) is not None:
+        return store.runs.history(task_id, limit=limit, before=before)
+    older = (run for run in _all_runs(store, task_id) if run.due_at < bound)
+    return [run for run, _ in zip(older, range(limit), strict=False)]
+
+
+def _all_runs(store: Store, task_id: str) -> Iterator[Run]:
+    last: str | None = None
+    while page := store.runs.history(task_id, limit=_PAGE, before=last):
+        yield from page
+        last = page[-1].fire_time
+
+
+def entry_to_json(entry: Entry) -> dict[str, Any]:
+    """Return a run; a range has the same keys, and its own beside them."""
+    if isinstance(entry, Run):
+        return run_to_json(entry)
+    return {
+        "run_id": None,
+        "fire_time": format_minute(entry.last),
+        "adhoc": False,
+        "attempt": 0,
+        "verdict": None,
+        "late_seconds": None,
+        "started_at": None,
+        "finished_at": None,
+        "wake_at": None,
+        "error": entry.reason,
+        "source_error": None,
+        "exit_code": 0,
+        "deliveries": [],
+    } | gap_to_json(entry)
+
+
+def entry_row(entry: Entry) -> tuple[str, ...]:
+    """Return one row for people."""
+    if isinstance(entry, Run):
+        return run_row(entry)
+    first, last = format_minute(entry.first), format_minute(entry.last)
+    span = last if entry.count == 1 else f"{last}\nback to\n{first}"
+    fires = "1 fire time" if entry.count == 1 else f"{entry.count} fire times"
+    return ("-", span, str(entry.status), "-", "", f"{fires}: {entry.reason}")
+
+
+def run_row(run: Run) -> tuple[str, ...]:
+    """Return one row for people: with several targets, each message id says whose it is."""
+    by_target = parts_by_target(run)
+    ids = [
+        f"{target} {part.message_id}" if len(by_target) > 1 else str(part.message_id)
+        for target, parts in by_target.items()
+        for part in parts
+        if part.message_id
+    ]
+    return (
+        format_instant(run.started_at).replace("T", "\n"),
+        run.fire_time,
+        str(run.status),
+        str(run.attempt),
+        "\n".join(ids),
+        "\n".join(text for text in (run.error, run.source_error) if text),
+    )

@@ -1,0 +1,35 @@
+"""`watchbell cron logs`."""
+
+import click
+
+from watchbell_cli.history import COLUMNS, entries, entry_row, entry_to_json, fire_time_of
+from watchbell_cli.home import opened_store
+from watchbell_cli.lookup import known_id
+from watchbell_cli.options import as_json, task_argument
+from watchbell_cli.output import print_json, print_table, say
+
+
+@click.command()
+@task_argument
+@click.option("--limit", type=click.IntRange(min=1, max=10_000), default=20, show_default=True, metavar="N")
+@click.option("--before", metavar="FIRE_TIME", help="Go on after the entry at which the page before ended.")
+@as_json
+def logs(task: str, limit: int, before: str | None, as_json: bool) -> None:
+    """Show what ran, and ranges of fire times that did not, newest first. Works for removed tasks too.
+
+    \b
+    Example:
+      watchbell cron logs 3f2a --limit 50
+    """
+    with opened_store() as store:
+        task_id = known_id(store, task)
+        page = entries(store, task_id, limit=limit + 1, before=before)
+    shown, has_more = page[:limit], len(page) > limit
+    if as_json:
+        print_json([entry_to_json(entry) for entry in shown])
+    elif shown:
+        print_table(COLUMNS, [entry_row(entry) for entry in shown])
+    if has_more:
+        say(f"older entries: watchbell cron logs {task_id} --limit {limit} --before {fire_time_of(shown[-1])}")
+    elif not shown:
+        say("nothing older" if before else f"{task_id} has not fired yet; `watchbell cron next {task_id}` says when")

@@ -1,0 +1,33 @@
+"""Where log lines go: standard error, one line each, with every secret masked."""
+
+import logging
+import sys
+import time
+from typing import TextIO
+
+from watchbell.redaction import RedactingFilter
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    """Tells our handler from those of others, so that a second start replaces the first."""
+
+
+def start_logging(verbosity: int) -> None:
+    """Begin to log: 0 shows what happened, 1 also how. Libraries are heard from WARNING on."""
+    root = logging.getLogger()
+    for old in [handler for handler in root.handlers if isinstance(handler, _Stderr)]:
+        root.removeHandler(old)
+    root.addHandler(_handler())
+    root.setLevel(logging.WARNING)
+    logging.getLogger("watchbell").setLevel(logging.DEBUG if verbosity else logging.INFO)
+    for library in ("httpx", "httpcore"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def _handler() -> logging.Handler:
+    handler = _Stderr(sys.stderr)
+    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    handler.addFilter(RedactingFilter())
+    return handler

@@ -1,0 +1,67 @@
+"""Which task is meant: by its id, the beginning of its id, or its exact name."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from watchbell.errors import NotFound, UsageError
+from watchbell.stores.interface import Store
+from watchbell.tasks import Task
+
+_CANDIDATES_SHOWN = 8
+
+
+def resolve_id(text: str, names: Mapping[str, str]) -> str:
+    """Return the one id that `text` means among `names` (by id); raises UsageError or NotFound with what is near."""
+    if text in names:
+        return text
+    found = [task_id for task_id, name in names.items() if name and name == text]
+    found = found or [task_id for task_id in names if text and task_id.startswith(text)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        shown = ", ".join(_labelled(task_id, names) for task_id in found[:_CANDIDATES_SHOWN])
+        more = f" and {len(found) - _CANDIDATES_SHOWN} more" if len(found) > _CANDIDATES_SHOWN else ""
+        raise UsageError(f"{text!r} could be any of {shown}{more}; write more of the id")
+    raise NotFound(f"there is no task {text!r}; {_hint(text, names)}")
+
+
+def _labelled(task_id: str, names: Mapping[str, str]) -> str:
+    return f"{task_id} ({names[task_id]})" if names[task_id] else task_id
+
+
+def _hint(text: str, names: Mapping[str, str]) -> str:
+    if not names:
+        return "there are no tasks yet"
+    by_text = {name.lower(): task_id for task_id, name in names.items() if name} | {key.lower(): key for key in names}
+    near = get_close_matches(text.lower(), by_text, n=1, cutoff=0.6)
+    near = near or [key for key in by_text if text and key.startswith(text.lower())]
+    return f"did you mean {_labelled(by_text[near[0]], names)}?" if near else "`watchbell cron list` shows them all"
+
+
+def find_task(store: Store, text: str) -> Task:
+    """Return the task that `text` means; a broken entry of the file is named if nothing else fits."""
+    listing = store.tasks.listing()
+    tasks = {task.id: task for task in listing.tasks}
+    try:
+        return tasks[resolve_id(text, {task.id: task.name for task in listing.tasks})]
+    except NotFound as missing:
+        if not listing.errors:
+            raise
+        raise NotFound(f"{missing}; it may be one that cannot be used: {listing.errors[0]}") from None
+
+
+def known_id(store: Store, text: str) -> str:
+    """Return the id that `text` means, also of a removed task that has a history, or of one that is broken now."""
+    names = dict.fromkeys(store.runs.known_task_ids(), "")
+    return resolve_id(text, names | {task.id: task.name for task in store.tasks.listing().tasks})
+
+
+def find_raw(definitions: Iterable[Any], text: str) -> dict[str, Any]:
+    """Return the raw definition that `text` means, usable or not."""
+    raws: dict[str, dict[str, Any]] = {}
+    for raw in definitions:
+        if isinstance(raw, dict) and isinstance(raw.get("id"), str):
+            raws.setdefault(raw["id"], raw)  # of two with one id, the first is in force
+    names = {task_id: raw["name"] if isinstance(raw.get("name"), str) else "" for task_id, raw in raws.items()}
+    return raws[resolve_id(text, names)]

@@ -1,0 +1,110 @@
+"""The tree of commands, and how each way to end becomes one line and one exit code."""
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from watchbell.errors import WatchbellError
+from watchbell_cli.lazy import LazyGroup
+from watchbell_cli.logs import start_logging
+from watchbell_cli.output import complain, say
+
+PROGRAM = "watchbell"
+INTERRUPTED = 130
+_OUTPUT_FAILED = 75
+_BUG = 1
+
+_COMMANDS = {
+    "tick": ("watchbell_cli.tick_command:tick", "Do the work of one minute, and exit; a timer runs this."),
+    "cron": ("watchbell_cli.cron_group:cron", "Tasks: what is reported, when, and to whom."),
+    "alerts": ("watchbell_cli.alerts_commands:alerts", "The alert log that reports are made of."),
+    "demo": ("watchbell_cli.demo:demo", "Watch one report being delivered, once, from made-up alerts."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_at=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="watchbell", prog_name=PROGRAM, message="%(prog)s %(version)s")
+@click.option("-v", "--verbose", count=True, help="Log how things are done, too.")
+@click.option("--debug", is_flag=True, help="Show where a bug is. [also: WATCHBELL_DEBUG=1]")
+def watchbell(verbose: int, debug: bool) -> None:
+    """Deliver scheduled SRE reports on time, from a stateless one-shot tick.
+
+    \b
+    Example:
+      watchbell cron add --kind daily_summary --cron "0 9 * * 1-5" --provider slack --chat-id C0123ABCD
+      * * * * *  watchbell tick        (one line in a crontab)
+
+    \b
+    Exit codes:
+      0 done    1 a bug    2 usage    3 configuration    4 credentials    5 store
+      6 source or report   7 delivery (some target did not get it)   75 temporary, try again
+    """
+    start_logging(verbose + debug)
+
+
+def main(argv: list[str]) -> NoReturn:
+    """Run one command and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    sys.exit(_run(argv))
+
+
+def _run(argv: list[str]) -> int:
+    try:
+        ended = watchbell.main(args=argv, prog_name=PROGRAM, standalone_mode=False)
+        return ended if isinstance(ended, int) else 0
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            return 0  # the reader has seen enough (`| head`)
+        raise
+    except click.Abort:
+        return INTERRUPTED
+    except click.ClickException as error:
+        return _usage(error)
+    except WatchbellError as error:
+        _show_traceback(argv)
+        complain(str(error))
+        return error.exit_code
+    except OSError as error:
+        # Files of ours have their own errors: what is left is the output.
+        _show_traceback(argv)
+        complain(f"the output cannot be written: {error.strerror or error}")
+        _drop_output()
+        return _OUTPUT_FAILED
+    except Exception as error:  # noqa: BLE001  whatever it is, a person gets one line and not a page
+        shown = _show_traceback(argv)
+        hint = "" if shown else " (WATCHBELL_DEBUG=1 shows where)"
+        complain(f"this is a bug, please report it: {type(error).__name__}: {error}{hint}")
+        return _BUG
+
+
+def _usage(error: click.ClickException) -> int:
+    complain(error.format_message())
+    context = getattr(error, "ctx", None)
+    if isinstance(context, click.Context):
+        say(f"try: {context.command_path} --help")
+    return error.exit_code
+
+
+def _show_traceback(argv: list[str]) -> bool:
+    """Print where an error comes from, if that was asked for."""
+    if "--debug" not in argv and os.environ.get("WATCHBELL_DEBUG") != "1":
+        return False
+    import traceback
+
+    say(traceback.format_exc())
+    return True
+
+
+def _drop_output() -> None:
+    """Let the interpreter's last flush go nowhere; it would fail again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

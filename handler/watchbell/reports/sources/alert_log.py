@@ -41,7 +41,7 @@ def append(path: Path, payload: object, received_at: datetime) -> int:
         alerts = _alerts(payload)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"this is not an Alertmanager webhook payload: {_complaint(error)}") from None
-    line = json.dumps({"received_at": format_instant(received_at), "payload": payload}, separators=(", ", ":"))
+    line = json.dumps({"received_at": format_instant(received_at), "payload": payload}, separators=(",", ":"))
     try:
         _append_line(path, line.encode() + b"\n")
     except OSError as error:

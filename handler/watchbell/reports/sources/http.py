@@ -96,6 +96,7 @@ class JsonReader:
                     transport=self._transport,
                     verify=url.scheme == "https",  # loading certificates takes time that plain HTTP can save
                     follow_redirects=False,
+                    limits=httpx.Limits(max_keepalive_connections=0),  # nobody closes it: leave no socket behind
                 )
             return self._client
 

@@ -4,6 +4,7 @@ import json
 import stat
 import threading
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -235,6 +236,11 @@ def test_a_log_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot write the alert log"):
         append(tmp_path / "file" / "alerts.jsonl", payload(alert()), END)
+
+
+def test_a_full_disk_is_an_error():
+    with pytest.raises(StoreError, match="cannot write the alert log /dev/full: No space left on device"):
+        append(Path("/dev/full"), payload(alert()), END)
 
 
 def test_concurrent_writers_lose_nothing(path):

@@ -34,7 +34,7 @@ LabelKey = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What happened in one window. `problem` is why it cannot be vouched for; None means full proof."""
+    """What happened in one window. `problems` are why it cannot be vouched for; none means full proof."""
 
     window: Window
     coverage: tuple[Coverage, ...]
@@ -44,11 +44,22 @@ class Findings:
     still_firing: tuple[Episode, ...]  # oldest first
     rules: tuple[AlertSummary, ...]  # longest firing time first
     silences: tuple[Silence, ...]
-    problem: str | None
+    problems: tuple[str, ...]  # the worst first
 
     @property
     def is_proven(self) -> bool:
-        return self.problem is None
+        return not self.problems
+
+    @property
+    def problem(self) -> str:
+        """The worst problem in one line, with how many more there are."""
+        more = f" (and {_many(len(self.problems) - 1, 'more problem')})" if len(self.problems) > 1 else ""
+        return self.problems[0] + more if self.problems else ""
+
+    @property
+    def source_error(self) -> str | None:
+        """All problems, for the ledger."""
+        return "; ".join(self.problems) or None
 
 
 def find(window: Window, evidence: Sequence[Evidence]) -> Findings:
@@ -63,26 +74,28 @@ def find(window: Window, evidence: Sequence[Evidence]) -> Findings:
         still_firing=tuple(e for e in touching if not _ended_before(e, window.end)),
         rules=summarise_rules(touching, window),
         silences=_unique_silences(evidence),
-        problem=problem_of(window, evidence),
+        problems=problems_of(window, evidence),
     )
 
 
-def problem_of(window: Window, evidence: Sequence[Evidence]) -> str | None:
-    """Return why the evidence is no proof of what happened in the window, naming the source; None when it is."""
+def problems_of(window: Window, evidence: Sequence[Evidence]) -> tuple[str, ...]:
+    """Return why the evidence is no proof of what happened in the window, naming each source; empty when it is."""
     if not evidence:
-        return NO_SOURCE
-    for status in (CoverageStatus.FAILED, CoverageStatus.UNPROVEN):
-        for one in evidence:
-            if one.coverage.required and one.coverage.status is status:
-                return f"{one.coverage.source}: {one.coverage.detail}"
-    if not any(_covers(one, window) for one in evidence):
-        return NO_HISTORY
-    return None
+        return (NO_SOURCE,)
+    problems = tuple(
+        f"{one.coverage.source}: {one.coverage.detail}"
+        for status in (CoverageStatus.FAILED, CoverageStatus.UNPROVEN)
+        for one in evidence
+        if one.coverage.required and one.coverage.status is status
+    )
+    if not problems and not any(_covers(one, window) for one in evidence):
+        return (NO_HISTORY,)
+    return problems
 
 
 def judge(findings: Findings) -> tuple[Verdict, str]:
     """Return the verdict and the line of reason behind it."""
-    if findings.problem is not None:
+    if not findings.is_proven:
         return Verdict.UNKNOWN, findings.problem
     urgent = [episode for episode in findings.still_firing if is_urgent(episode.labels)]
     firing = _many(len(findings.still_firing), "alert")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 from watchbell.clock import Clock, SystemClock
-from watchbell.errors import SourceError
+from watchbell.errors import SourceError, WatchbellError
 from watchbell.reports.interface import Pipeline, Report, ReportRequest, Source
 from watchbell.reports.kinds.material import READ_SECONDS, Material, Querier, notice
 from watchbell.reports.sources.cached import CachedSource
@@ -57,6 +57,8 @@ def build_or_notice(pipeline: Pipeline, request: ReportRequest) -> Report:
         return pipeline.build(request)
     except SourceError as error:
         failure = error
+    except WatchbellError as error:
+        failure = SourceError(str(error))
     except Exception as error:  # noqa: BLE001  whatever broke, the audience hears that there is no report
         # NOTE: only the type: the text of a foreign error may hold a secret.
         failure = SourceError(f"building the report failed unexpectedly ({type(error).__name__})")

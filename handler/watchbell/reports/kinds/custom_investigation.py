@@ -66,7 +66,7 @@ def build(material: Material) -> Report:
 def _report(material: Material, answers: list[_Answers], found: Findings | None) -> Report:
     request = material.request
     problems = [answer.error for answer in answers if answer.error]
-    problems += [found.problem] if found and found.problem else []
+    problems += found.problems if found else ()
     verdict, reason = _judge(answers, found, problems)
     sections = [answer.section for answer in answers]
     question = str(request.params.get("question") or "")
@@ -83,7 +83,7 @@ def _report(material: Material, answers: list[_Answers], found: Findings | None)
         still_firing=still_firing_lines(found) if found else (),
         alerts=found.rules if found else (),
         sections=tuple(sections),
-        source_error=problems[0] if problems else None,
+        source_error="; ".join(problems) or None,
     )
 
 

@@ -29,7 +29,7 @@ def build(material: Material) -> Report:
         still_firing=still_firing_lines(findings),
         alerts=findings.rules,
         sections=(_timeline(findings),),
-        source_error=findings.problem,
+        source_error=findings.source_error,
     )
 
 

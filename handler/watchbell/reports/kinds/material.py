@@ -117,4 +117,4 @@ def refuse_failed(findings: Findings) -> None:
     """Raise SourceError when a required source did not answer at all, or there is none."""
     failed = any(one.required and one.status is CoverageStatus.FAILED for one in findings.coverage)
     if failed or not findings.coverage:
-        raise SourceError(findings.problem or "no source answered")
+        raise SourceError(findings.problem)

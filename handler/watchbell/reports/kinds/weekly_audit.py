@@ -30,7 +30,7 @@ def build(material: Material) -> Report:
         actions=_actions(findings),
         alerts=findings.rules,
         sections=_sections(findings, previous),
-        source_error=findings.problem,
+        source_error=findings.source_error,
     )
 
 

@@ -13,6 +13,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -274,10 +275,22 @@ def _append_line(path: Path, line: bytes) -> None:
         try:
             written = os.write(handle, line)
             if written != len(line):
-                raise OSError(0, "the disk is full", str(path))
+                raise OSError(0, "the disk is full")
             os.fsync(handle)
         except OSError:
-            os.ftruncate(handle, size)  # half a line would only be torn
+            with suppress(OSError):
+                os.ftruncate(handle, size)  # half a line would only be torn
             raise
+    finally:
+        os.close(handle)
+    if not size:
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new file's name as durable as its content."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
     finally:
         os.close(handle)

@@ -13,7 +13,7 @@ import httpx
 from watchbell.clock import Clock
 from watchbell.errors import SourceError
 
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_ANSWER_BYTES = 32 * 1024 * 1024  # parsed, it takes some ten times that
 REQUEST_SECONDS = 30.0
 CONNECT_SECONDS = 5.0
 

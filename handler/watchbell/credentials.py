@@ -37,8 +37,8 @@ def resolve(
             remember_secret(token)
             return {"bot_token": _usable(token, source)}
     raise CredentialError(
-        f"no {provider} bot token: run `watchbell integrations set {provider}` (it is kept in {integrations}) "
-        f"or set {variable}"
+        f"there is no bot token for {provider}; run `watchbell integrations set {provider}`, which keeps it in "
+        f"{integrations}, or set {variable}"
     )
 
 
@@ -69,7 +69,7 @@ def _token_in(fields: Mapping[str, Any], provider: str, where: str) -> str | Non
     for name in (f"{provider}_bot_token", "bot_token", "access_token"):
         value = fields.get(name)
         if value is not None and not isinstance(value, str):
-            raise ConfigError(f"{where}.{name}: a token is a text")
+            raise ConfigError(f"{where}: {name} has to be a text")
         if value:
             return str(value)
     return None

@@ -75,12 +75,18 @@ def remember_secret(value: str) -> None:
 
 def redact(text: object) -> str:
     """Return `text` with every secret masked. Redacting twice changes nothing more."""
-    result = text if isinstance(text, str) else str(text)
-    for secret in sorted(_remembered, key=len, reverse=True):  # one may be a part of another
-        result = result.replace(secret, MASK)
-    for shape, replacement in _SHAPES:
-        result = shape.sub(replacement, result)
+    result, before = text if isinstance(text, str) else str(text), None
+    while result != before:  # a mask can complete another shape; twice is nearly always enough
+        result, before = _masked(result), result
     return result
+
+
+def _masked(text: str) -> str:
+    for secret in sorted(_remembered, key=len, reverse=True):  # one may be a part of another
+        text = text.replace(secret, MASK)
+    for shape, replacement in _SHAPES:
+        text = shape.sub(replacement, text)
+    return text
 
 
 def redact_json(value: Any) -> Any:

@@ -40,7 +40,7 @@ def test_no_path_shows_the_token(channel, fault, everything_logged, capfd):
         body = f'{{"ok": false, "error": "{path}", "description": "{path}", "message": "{path}", "code": 1}}'
         fault = {**fault, "body": body}
     channel.server.fault(**fault)
-    outcome = channel.send(seconds=0.5)
+    outcome = channel.send(seconds=0.25)
     assert isinstance(outcome, Delivered | Refused | NotSent | Unknown)
     written = "".join(
         [repr(outcome), str(outcome), repr(channel.provider), everything_logged.text, *capfd.readouterr()]
@@ -53,7 +53,7 @@ def test_no_path_shows_the_token(channel, fault, everything_logged, capfd):
 )
 def test_no_unreachable_server_shows_the_token(channel, url, everything_logged, capfd):
     channel.provider = type(channel.provider)(url)
-    outcome = channel.send(seconds=0.5)
+    outcome = channel.send(seconds=0.25)
     written = "".join([repr(outcome), everything_logged.text, *capfd.readouterr()])
     assert secret_part(channel.token) not in written
     assert "pass-word" not in written
@@ -61,7 +61,7 @@ def test_no_unreachable_server_shows_the_token(channel, url, everything_logged, 
 
 @pytest.mark.parametrize("bad", ["\n", "\r\nX: y", "\x00", "é", " "])
 def test_no_unusable_token_shows_itself(channel, bad, everything_logged, capfd):
-    outcome = channel.send(token=channel.token + bad, seconds=0.5)
+    outcome = channel.send(token=channel.token + bad, seconds=0.25)
     written = "".join([repr(outcome), everything_logged.text, *capfd.readouterr()])
     assert secret_part(channel.token) not in written
 

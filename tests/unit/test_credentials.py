@@ -101,6 +101,7 @@ def test_without_any_token_the_error_says_what_to_do(store):
     assert "SLACK_BOT_TOKEN" in message
     assert str(store.path) in message
     assert "\n" not in message
+    assert redact(message) == message, "reads the same in a log"
 
 
 def test_a_store_that_does_not_exist_is_an_empty_one(tmp_path):
@@ -118,7 +119,7 @@ def test_a_store_that_does_not_exist_is_an_empty_one(tmp_path):
         ('[{"service": "slack", "credentials": []}]', "integrations[0].credentials: expected an object"),
         ('[{"service": "slack", "instances": {}}]', "integrations[0].instances: expected a list"),
         ('[{"service": "slack", "instances": [5]}]', "integrations[0].instances[0]: expected an object"),
-        ('[{"service": "slack", "credentials": {"bot_token": 5}}]', "credentials.bot_token: a token is a text"),
+        ('[{"service": "slack", "credentials": {"bot_token": 5}}]', "credentials: bot_token has to be a text"),
         ('{"version": 3, "integrations": []}', "upgrade"),
         ("[" * 100_000, "nested too deeply"),
     ],

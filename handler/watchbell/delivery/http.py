@@ -6,6 +6,7 @@ follows no redirect and ends at a total deadline. Proxies and certificates are t
 """
 
 import logging
+import socket
 import threading
 from collections.abc import Mapping
 from contextlib import closing, suppress
@@ -90,12 +91,15 @@ class ChatApi:
             return NotSent(f"{self._name}: no time was left")
         try:
             client = self._shared_client()
+        except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
+            # No such certificates, a proxy that is no URL or speaks SOCKS: the text may hold the proxy's password.
+            return NotSent(f"{self._name}: check SSL_CERT_FILE and the proxy variables [{type(error).__name__}]")
+        try:
             request = client.build_request("POST", self._url + path, headers=dict(headers), json=fields)
         except httpx.InvalidURL as error:
             return outcome_of(error, self._name)
-        except (OSError, ValueError) as error:
-            # No certificates, a malformed proxy variable, a header that is not ASCII: the text may quote it.
-            return NotSent(f"{self._name}: cannot prepare the request [{type(error).__name__}]")
+        except ValueError as error:  # a header that is not ASCII; the text quotes it
+            return NotSent(f"{self._name}: the request could not be formed [{type(error).__name__}]")
         return _Flight(self._name, client, request).result(seconds)
 
     def close(self) -> None:
@@ -184,7 +188,7 @@ class _Flight:
         sock = self._stream.get_extra_info("socket") if self._stream is not None else None
         if sock is not None:
             with suppress(OSError):
-                sock.shutdown(2)
+                sock.shutdown(socket.SHUT_RDWR)
 
 
 def _bounded_body(response: httpx.Response) -> bytes | None:

@@ -12,7 +12,7 @@ from itertools import chain
 
 from watchbell.delivery.interface import Stamp
 from watchbell.delivery.render.figures import duration, figure, window_text
-from watchbell.delivery.render.literal import literal
+from watchbell.delivery.render.literal import LONGEST_VALUE, literal
 from watchbell.delivery.render.table import table
 from watchbell.reports.interface import Coverage, CoverageStatus, Report, Section, Verdict
 
@@ -100,8 +100,8 @@ def _first_screen(report: Report) -> Iterator[Entry]:
     if report.numbers:
         top.append(_line(" · ".join(map(figure, report.numbers[:FIRST_SCREEN_NUMBERS]))))
     actions = [_line(f"→ {action}") for action in report.actions[:MOST_ACTIONS]]
-    top += _still_firing(report.still_firing, FIRST_SCREEN_LINES - len(top) - len(actions))
-    yield from (replace(entry, kept=True) for entry in (*top, *actions))
+    room = FIRST_SCREEN_LINES - len(top) - len(actions)
+    yield from (replace(entry, kept=True) for entry in (*top, *_still_firing(report.still_firing, room), *actions))
 
 
 def _line(text: str, longest: int = LONGEST_KEPT_LINE) -> Entry:
@@ -128,23 +128,27 @@ def _age(coverage: Coverage) -> str:
 
 
 def _still_firing(lines: Sequence[str], room: int) -> list[Entry]:
-    """The list where there is room for it, otherwise the count and the oldest; the list then follows below."""
+    """The whole list where there is room for it, otherwise the count and the oldest."""
     if not lines:
         return []
-    if len(lines) < room:
-        return [Entry(Style.LINE, f"Still firing ({len(lines)}), oldest first:"), *map(_item, lines)]
+    if _all_fit(lines, room):
+        return [_line(f"Still firing ({len(lines)}), oldest first:"), *map(_item, lines)]
     return [_line(f"Still firing ({len(lines)}), oldest: {lines[0]}")]
 
 
+def _all_fit(lines: Sequence[str], room: int) -> bool:
+    return len(lines) < room and all(len(line) < LONGEST_KEPT_LINE for line in lines)
+
+
 def _item(text: str) -> Entry:
-    return _line(f"• {text}")
+    return _line(f"• {text}", LONGEST_VALUE)
 
 
 def _details(report: Report) -> Iterator[Entry]:
-    first_screen = sum(1 for _ in _first_screen(replace(report, still_firing=())))
-    if len(report.still_firing) > 1 and len(report.still_firing) >= FIRST_SCREEN_LINES - first_screen:
+    room = FIRST_SCREEN_LINES - 3 - bool(report.numbers) - len(report.actions[:MOST_ACTIONS])
+    if report.still_firing and not _all_fit(report.still_firing, room):
         yield Entry(Style.HEADING, "Still firing, oldest first")
-        yield from (_line(f"• {text}", longest=400) for text in report.still_firing)
+        yield from map(_item, report.still_firing)
     if len(report.numbers) > FIRST_SCREEN_NUMBERS:
         yield Entry(Style.HEADING, "More numbers")
         yield from (_line(figure(number)) for number in report.numbers[FIRST_SCREEN_NUMBERS:])

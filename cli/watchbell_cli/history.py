@@ -1,6 +1,6 @@
 """The ledger of one task as people and programs see it: runs, and ranges of fire times without one, newest first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,11 +8,13 @@ from watchbell.claims import Gap
 from watchbell.errors import UsageError
 from watchbell.instants import format_instant, format_minute, parse_instant
 from watchbell.json_shapes import gap_to_json, parts_by_target, run_to_json
+from watchbell.redaction import redact
 from watchbell.stores.interface import Run, Store
+from watchbell_cli.output import print_table
 
 Entry = Run | Gap
 
-COLUMNS = ("STARTED", "FIRE TIME", "STATUS", "TRY", "MESSAGE ID", "ERROR")
+_COLUMNS = ("STARTED", "FIRE TIME", "STATUS", "TRY", "MESSAGE ID, ERROR BELOW")
 _PAGE = 500
 _MOST_GAPS = 1_000_000
 
@@ -80,18 +82,21 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
     } | gap_to_json(entry)
 
 
-def entry_row(entry: Entry) -> tuple[str, ...]:
-    """Return one row for people."""
-    if isinstance(entry, Run):
-        return run_row(entry)
-    first, last = format_minute(entry.first), format_minute(entry.last)
-    span = last if entry.count == 1 else f"{last}\nback to\n{first}"
-    fires = "1 fire time" if entry.count == 1 else f"{entry.count} fire times"
-    return ("-", span, str(entry.status), "-", "", f"{fires}: {entry.reason}")
+def show_entries(shown: Sequence[Entry]) -> None:
+    """Print entries for people, the errors of each below it."""
+    rows = [_run_row(entry) if isinstance(entry, Run) else _gap_row(entry) for entry in shown]
+    notes = [_errors(entry) if isinstance(entry, Run) else () for entry in shown]
+    print_table(_COLUMNS, rows, flexible=(4,), notes=notes)
 
 
-def run_row(run: Run) -> tuple[str, ...]:
-    """Return one row for people: with several targets, each message id says whose it is."""
+def _gap_row(gap: Gap) -> tuple[str, ...]:
+    first, last = format_minute(gap.first), format_minute(gap.last)
+    fires = "1 fire time" if gap.count == 1 else f"{gap.count} fire times"
+    return ("-", last if gap.count == 1 else f"{first}\nto {last}", str(gap.status), "-", f"{fires}: {gap.reason}")
+
+
+def _run_row(run: Run) -> tuple[str, ...]:
+    """Return one row; with several targets, each message id says whose it is."""
     by_target = parts_by_target(run)
     ids = [
         f"{target} {part.message_id}" if len(by_target) > 1 else str(part.message_id)
@@ -99,11 +104,11 @@ def run_row(run: Run) -> tuple[str, ...]:
         for part in parts
         if part.message_id
     ]
-    return (
-        format_instant(run.started_at).replace("T", "\n"),
-        run.fire_time,
-        str(run.status),
-        str(run.attempt),
-        "\n".join(ids),
-        "\n".join(text for text in (run.error, run.source_error) if text),
-    )
+    started = format_instant(run.started_at).replace("T", " ")
+    return (started, run.fire_time, str(run.status), str(run.attempt), "\n".join(ids))
+
+
+def _errors(run: Run) -> list[str]:
+    """Return what went wrong; texts in the ledger were written by others, too."""
+    labelled = (("error", run.error), ("source error", run.source_error))
+    return [f"{label}: {redact(text)}" for label, text in labelled if text]

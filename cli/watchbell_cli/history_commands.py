@@ -2,11 +2,11 @@
 
 import click
 
-from watchbell_cli.history import COLUMNS, entries, entry_row, entry_to_json, fire_time_of
+from watchbell_cli.history import entries, entry_to_json, fire_time_of, show_entries
 from watchbell_cli.home import opened_store
 from watchbell_cli.lookup import known_id
 from watchbell_cli.options import as_json, task_argument
-from watchbell_cli.output import print_json, print_table, say
+from watchbell_cli.output import print_json, say
 
 
 @click.command()
@@ -28,7 +28,7 @@ def logs(task: str, limit: int, before: str | None, as_json: bool) -> None:
     if as_json:
         print_json([entry_to_json(entry) for entry in shown])
     elif shown:
-        print_table(COLUMNS, [entry_row(entry) for entry in shown])
+        show_entries(shown)
     if has_more:
         say(f"older entries: watchbell cron logs {task_id} --limit {limit} --before {fire_time_of(shown[-1])}")
     elif not shown:

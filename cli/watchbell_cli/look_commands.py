@@ -8,7 +8,7 @@ from watchbell.errors import ConfigError
 from watchbell.instants import format_minute
 from watchbell.json_shapes import listed_task_to_json, run_to_json, task_to_json
 from watchbell.stores.interface import Run
-from watchbell_cli.history import COLUMNS, run_row
+from watchbell_cli.history import show_entries
 from watchbell_cli.home import now, opened_store
 from watchbell_cli.lookup import find_task
 from watchbell_cli.options import as_json, task_argument
@@ -44,6 +44,7 @@ def list_tasks(as_json: bool) -> None:
         print_table(
             ("ID", "NAME AND TARGETS", "SCHEDULE", "NEXT FIRE", "LAST RUN"),
             [list_row(*entry, at) for entry in entries],
+            flexible=(1, 2),
         )
     if not entries and not listing.errors:
         say(_NEW_HERE)
@@ -79,4 +80,4 @@ def _show_runs(runs: list[Run]) -> None:
         print_text("last runs   none")
         return
     print_text("")
-    print_table(COLUMNS, [run_row(run) for run in runs])
+    show_entries(runs)

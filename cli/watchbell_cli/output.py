@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import click
 
@@ -29,10 +29,16 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows for people, within the width of the terminal, or 80 columns."""
-    lines = table(columns, rows, width())
-    click.echo("\n".join(lines[:1] + [_coloured(line) for line in lines[1:]]))
+def print_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    flexible: Collection[int] = (),
+    notes: Sequence[Sequence[str]] = (),
+) -> None:
+    """Print rows for people, within the width of the terminal, or 80 columns; see `tables.table`."""
+    head, *lines = table(columns, rows, width(), flexible=flexible, notes=notes)
+    click.echo("\n".join([head, *map(_coloured, lines)]))
 
 
 def print_fields(pairs: Sequence[tuple[str, str]]) -> None:

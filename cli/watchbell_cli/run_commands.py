@@ -15,6 +15,7 @@ from watchbell.delivery.interface import Stamp
 from watchbell.delivery.render import plain
 from watchbell.instants import floor_minute, format_minute
 from watchbell.json_shapes import outcome_of, parts_by_target, run_to_json
+from watchbell.redaction import redact
 from watchbell.reports.codec import report_to_json
 from watchbell.reports.interface import Report
 from watchbell.reports.pipeline import build_or_notice
@@ -80,9 +81,10 @@ def adhoc_fire_time(instant: datetime) -> str:
 
 
 def _show_outcomes(run: Run) -> None:
-    errors = [text for text in (run.error, run.source_error) if text]
     outcomes = [(target, _outcome_text(run, target)) for target in parts_by_target(run)]
-    print_fields([("run", run.id), ("status", str(run.status)), *outcomes, *(("error", text) for text in errors)])
+    labelled = (("error", run.error), ("source error", run.source_error))
+    errors = [(label, redact(text)) for label, text in labelled if text]
+    print_fields([("run", run.id), ("status", str(run.status)), *outcomes, *errors])
 
 
 def _outcome_text(run: Run, target: str) -> str:

@@ -2,19 +2,37 @@
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import zip_longest
 
 _GAP = "  "
 _NARROWEST = 6
-_BREAK_AFTER = re.compile(r"(?<=[\s:/,;@_=.-])")
+_NOTE_INDENT = 4
+_BREAK = re.compile(r"(?<=[:/,;@=])|(?<=\w[-_.])(?=\w)")
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
-    """Return the lines of a table whose heads are `columns`."""
+def table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int,
+    *,
+    flexible: Collection[int] = (),
+    notes: Sequence[Sequence[str]] = (),
+) -> list[str]:
+    """Return the lines of a table whose heads are `columns`.
+
+    The `flexible` columns give way before the others. `notes` holds for each row the lines that go below it, across
+    the whole width.
+    """
     cleaned = [[[clean(line) for line in cell.split("\n")] for cell in row] for row in rows]
     heads = [[column] for column in columns]
-    widths = _fitted([max(map(_widest, column)) for column in zip(heads, *cleaned, strict=True)], width)
-    return [line for row in [heads, *cleaned] for line in _row(row, widths)]
+    widths = [max(map(_widest, column)) for column in zip(heads, *cleaned, strict=True)]
+    widths = _fitted(_fitted(widths, width, flexible), width, range(len(widths)))
+    lines = _row(heads, widths)
+    for row, below in zip_longest(cleaned, notes, fillvalue=()):
+        lines += _row(row, widths)
+        lines += [" " * _NOTE_INDENT + part for note in below for part in wrap(clean(note), width - _NOTE_INDENT)]
+    return lines
 
 
 def fields(pairs: Sequence[tuple[str, str]], width: int) -> list[str]:
@@ -48,11 +66,15 @@ def _widest(lines: Sequence[str]) -> int:
     return max((text_width(line) for line in lines), default=0)
 
 
-def _fitted(widths: Sequence[int], width: int) -> list[int]:
-    """Return widths that fit: the widest column gives way first."""
+def _fitted(widths: Sequence[int], width: int, flexible: Collection[int]) -> list[int]:
+    """Return widths that fit, if the flexible columns can give enough: the widest of them gives way first."""
     fitted = list(widths)
-    while sum(fitted) + len(_GAP) * (len(fitted) - 1) > width and max(fitted) > _NARROWEST:
-        fitted[fitted.index(max(fitted))] -= 1
+    excess = sum(fitted) + len(_GAP) * (len(fitted) - 1) - width
+    for _ in range(excess):
+        widest = max(flexible, key=fitted.__getitem__, default=None)
+        if widest is None or fitted[widest] <= _NARROWEST:
+            break
+        fitted[widest] -= 1
     return fitted
 
 
@@ -67,7 +89,7 @@ def _row(cells: Sequence[Sequence[str]], widths: Sequence[int]) -> list[str]:
 
 
 def wrap(line: str, width: int) -> list[str]:
-    """Return a line in pieces of at most `width` columns, broken after spaces and punctuation where possible."""
+    """Return a line in pieces of at most `width` columns, broken at spaces, or after punctuation in a long word."""
     if text_width(line) <= width:
         return [line]
     pieces, current = [], ""
@@ -80,15 +102,24 @@ def wrap(line: str, width: int) -> list[str]:
 
 
 def _words(line: str, width: int) -> list[str]:
-    """Return a line cut where it may break; what is wider than a line of its own is cut anywhere."""
     words: list[str] = []
-    for word in _BREAK_AFTER.split(line):
-        while text_width(word.rstrip()) > width:
-            cut = _fitting(word, width)
-            words.append(word[:cut])
-            word = word[cut:]
-        words.append(word)
+    for word in re.findall(r"\S+\s*|^\s+", line):
+        if text_width(word.rstrip()) <= width:
+            words.append(word)
+            continue
+        for piece in _BREAK.split(word):
+            words += _cut(piece, width)
     return words
+
+
+def _cut(piece: str, width: int) -> list[str]:
+    """Return what is wider than a line cut wherever the line ends."""
+    cut: list[str] = []
+    while text_width(piece.rstrip()) > width:
+        fitting = _fitting(piece, width)
+        cut.append(piece[:fitting])
+        piece = piece[fitting:]
+    return [*cut, piece]
 
 
 def _fitting(word: str, width: int) -> int:

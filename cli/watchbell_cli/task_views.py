@@ -96,5 +96,7 @@ def _next_fire_cell(task: Task, next_fire: datetime | None, at: datetime) -> str
     if next_fire is None:
         return state_text(task) if not task.enabled or task.pause else "none"
     day, clock, offset = local(next_fire, task.timezone).rsplit(" ", 2)
-    overdue = "\n(overdue)" if at - next_fire > timedelta(minutes=2) else ""
-    return f"{day}\n{clock} {offset}{overdue}"
+    remark = "\n(paused)" if task.pause and next_fire > at else ""
+    if at - next_fire > timedelta(minutes=2):
+        remark = "\n(overdue)"
+    return f"{day}\n{clock} {offset}{remark}"

@@ -176,7 +176,7 @@ def _paused_gap(expected: Expectation) -> tuple[Gap, ...]:
     pause = expected.task.pause
     if expected.paused_from is None or pause is None or pause.until is None:
         return ()
-    return gap_between(expected.task, expected.paused_from, _ceiling(pause.until), GapStatus.SKIPPED, "paused")
+    return gap_between(expected.task, expected.paused_from, pause.until, GapStatus.SKIPPED, "paused")
 
 
 def gap_between(task: Task, start: datetime, end: datetime, status: GapStatus, reason: str) -> tuple[Gap, ...]:
@@ -185,15 +185,10 @@ def gap_between(task: Task, start: datetime, end: datetime, status: GapStatus, r
         return ()
     count = task.schedule.count(start, end)
     first = task.schedule.next_fire(start - MINUTE)
-    last = task.schedule.last_fire(end - MINUTE)
+    last = task.schedule.last_fire(end - timedelta.resolution)
     if not count or first is None or last is None:
         return ()
     return (Gap(task_id=task.id, status=status, reason=reason, first=first, last=last, count=count),)
-
-
-def _ceiling(instant: datetime) -> datetime:
-    floor = instant.replace(second=0, microsecond=0)
-    return floor if floor == instant else floor + MINUTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +216,7 @@ def reindex(old: Expectation | None, new: Task | None, start: datetime) -> Reind
     if new.pause is None or (new.pause.until is not None and new.pause.until <= start):
         return Reindexed(next_fire=new.schedule.next_fire(start - MINUTE), paused_from=None, gaps=gaps)
     resumes = new.pause.until
-    next_fire = new.schedule.next_fire(_ceiling(resumes) - MINUTE) if resumes else None
+    next_fire = new.schedule.next_fire(resumes - timedelta.resolution) if resumes else None
     return Reindexed(next_fire=next_fire, paused_from=start, gaps=gaps)
 
 
@@ -232,7 +227,7 @@ def _still_owed(old: Expectation, new: Task | None, start: datetime) -> tuple[Ga
         return ()
     gaps: tuple[Gap, ...] = ()
     if old.paused_from is not None and task.pause is not None:
-        pause_end = start if task.pause.until is None else min(start, _ceiling(task.pause.until))
+        pause_end = start if task.pause.until is None else min(start, task.pause.until)
         gaps = gap_between(task, old.paused_from, pause_end, GapStatus.SKIPPED, "paused")
     if old.next_fire is not None:
         gaps += gap_between(task, old.next_fire, start, GapStatus.SKIPPED, _change(task, new))

@@ -1,0 +1,159 @@
+"""A home, the chat server as a process of its own, and ticks that run in other processes."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faults.dying_tick import tick_of
+from services.conftest import pytest_runtest_setup  # noqa: F401  the `service` marker, also in this folder
+from watchbell.claims import Gap
+from watchbell.clock import SystemClock
+from watchbell.instants import format_minute
+from watchbell.stores.interface import Run
+from watchbell.stores.local import LocalStore
+from watchbell.tick import TickResult
+
+TESTS = Path(__file__).parent.parent
+TOKENS = {
+    "SLACK_BOT_TOKEN": "xoxb-1111-slack-token",
+    "TELEGRAM_BOT_TOKEN": "123456789:telegram-token-of-thirty-characters-0000",
+    "DISCORD_BOT_TOKEN": "discordtoken000000000000.abcdef.0123456789012345678901234567",
+}
+
+
+@dataclass(frozen=True)
+class Chats:
+    """The chat server: a process of its own, whose journal tells what really arrived."""
+
+    port: int
+    journal: Path
+
+    @property
+    def environ(self) -> dict[str, str]:
+        base = f"http://127.0.0.1:{self.port}"
+        return TOKENS | {
+            "WATCHBELL_SLACK_API_URL": f"{base}/slack/api",
+            "WATCHBELL_TELEGRAM_API_URL": f"{base}/telegram",
+            "WATCHBELL_DISCORD_API_URL": f"{base}/discord/api/v10",
+        }
+
+    def texts(self, chat_id: str) -> list[str]:
+        """Return the messages that readers of a chat see."""
+        lines = self.journal.read_text().splitlines() if self.journal.exists() else []
+        messages = [json.loads(line) for line in lines]
+        return [message["text"] for message in messages if message["chat_id"] == chat_id]
+
+
+@pytest.fixture(scope="session")
+def chats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chats]:
+    journal = tmp_path_factory.mktemp("chats") / "journal.jsonl"
+    command = [sys.executable, str(TESTS / "fakes" / "chat_server.py"), "--journal", str(journal)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield Chats(port=int(server.stdout.readline()), journal=journal)
+        server.terminate()
+
+
+def raw_task(task_id: str, target: str, **fields: Any) -> dict[str, Any]:
+    provider, chat_id = target.split(":", 1)
+    return {
+        "id": task_id,
+        "kind": "daily_summary",
+        "cron": "* * * * *",
+        "timezone": "UTC",
+        "provider": provider,
+        "chat_id": chat_id,
+        **fields,
+    }
+
+
+@dataclass
+class Home:
+    """A home folder, and the minute that this test is about."""
+
+    path: Path
+    environ: dict[str, str]
+    minute: datetime = field(default_factory=lambda: SystemClock().now().replace(second=0, microsecond=0))
+
+    @property
+    def builds(self) -> Path:
+        return self.path / "builds.txt"
+
+    @property
+    def at(self) -> str:
+        return format_minute(self.minute)
+
+    def add(self, *tasks: dict[str, Any]) -> None:
+        """Add tasks that are due since the minute before."""
+        self.change(lambda raws: [*raws, *tasks], now=self.minute - timedelta(minutes=1))
+
+    def change(self, change: Any, now: datetime | None = None) -> None:
+        self.path.mkdir(exist_ok=True)
+        store = LocalStore(self.path)
+        store.tasks.change(change, now=now or SystemClock().now())
+        store.close()
+
+    def start(self, point: str = "never", **more: Any) -> "subprocess.Popen[str]":
+        """Begin a tick in a process of its own that dies at `point`."""
+        script = Path(__file__).with_name("dying_tick.py")
+        return self.popen([sys.executable, str(script), self.at, point, str(self.builds)], **more)
+
+    def popen(self, command: Sequence[str], **more: Any) -> "subprocess.Popen[str]":
+        environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TESTS), **self.environ, **more.pop("environ", {})}
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, env=environ, text=True, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
+
+    def tick(self, **options: Any) -> TickResult:
+        """Run a tick of the test's minute in this process, with real services."""
+        return tick_of(self.environ, self.minute, self.builds, **options)
+
+    def built(self, task_id: str) -> int:
+        """Return how many reports have been built for a task."""
+        return self.builds.read_text().split().count(task_id) if self.builds.exists() else 0
+
+    def run(self, task_id: str) -> Run | None:
+        """Return what the ledger says of the test's minute."""
+        store = LocalStore(self.path)
+        try:
+            return store.runs.find(task_id, self.at)
+        finally:
+            store.close()
+
+    def settled(self, task_id: str) -> Run:
+        run = self.run(task_id)
+        assert run is not None, "the fire time is not in the ledger"
+        return run
+
+    def history(self, task_id: str) -> list[Run]:
+        store = LocalStore(self.path)
+        try:
+            return store.runs.history(task_id, limit=1000)
+        finally:
+            store.close()
+
+    def gaps(self, task_id: str) -> list[Gap]:
+        store = LocalStore(self.path)
+        try:
+            return store.runs.gaps(task_id, limit=1000)
+        finally:
+            store.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path, chats: Chats) -> Home:
+    path = tmp_path / "home"
+    return Home(path, {"WATCHBELL_HOME": str(path), **chats.environ})
+
+
+@pytest.fixture
+def chat(request: pytest.FixtureRequest) -> str:
+    """Return a chat id that no other test sends to, good for each provider."""
+    return f"11{abs(hash(request.node.nodeid)) % 10**16:016}"

@@ -8,8 +8,10 @@ from watchbell.stores.interface import Run
 def take_up(services: Services, limits: Limits, run: Run) -> Run | None:
     """Start a new attempt of a run that is owed; None when its owner is alive, or it is for somebody else."""
     now = services.clock.now()
-    crashed = run.status is Status.RUNNING
-    if crashed and not _is_abandoned(services, run):
+    crashed = is_abandoned(services, run)
+    if run.status is Status.RUNNING and not crashed:
+        return None
+    if not crashed and _another_is_live(services, run):
         return None
     declined_here = run.declined_by == services.owner.host.machine
     if declined_here and run.declined_until is not None and now < run.declined_until:
@@ -19,10 +21,11 @@ def take_up(services: Services, limits: Limits, run: Run) -> Run | None:
     )
 
 
-def _is_abandoned(services: Services, run: Run) -> bool:
+def is_abandoned(services: Services, run: Run) -> bool:
+    """Return whether a run is still called running, but its owner has ended."""
     owner = run.owner
-    if owner is None:
-        return True
+    if run.status is not Status.RUNNING or owner is None:
+        return run.status is Status.RUNNING
     return owner_is_gone(
         owner_host=owner.host,
         lease_until=run.lease_until,
@@ -30,3 +33,9 @@ def _is_abandoned(services: Services, run: Run) -> bool:
         lock_is_free=lambda: services.is_gone(owner),
         now=services.clock.now(),
     )
+
+
+def _another_is_live(services: Services, run: Run) -> bool:
+    """Return whether a run that waits has to wait for another run of its task, which may make it stale."""
+    expected = services.store.tasks.expectation(run.task_id)
+    return expected is not None and expected.live_run

@@ -3,21 +3,23 @@
 record    that this tick ran
 refresh   the due index from hand edits
 due       find the fire times up to the minute; each is claimed, built, delivered and settled (attempt.py)
-recover   runs of dead owners, and runs whose retry time has come
+waiting   runs whose retry time has come
+recover   runs of dead owners, last and one at a time: one of them may be what ends processes
 tell      the operator what went wrong
 """
 
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from watchbell.attempt import carry_out
 from watchbell.claims import LEASE_MARGIN, Gap, GapStatus, Status, plan_move
-from watchbell.errors import ConfigError, TryAgain, WatchbellError, worst_exit_code
+from watchbell.errors import ConfigError, LeaseLost, TryAgain, WatchbellError, worst_exit_code
 from watchbell.instants import floor_minute, format_minute
 from watchbell.ops import note_gap, note_run, note_sources, note_tasks_file, tell_operator
-from watchbell.recovery import take_up
+from watchbell.recovery import is_abandoned, take_up
 from watchbell.reports.interface import Coverage
 from watchbell.services import Limits, Services
 from watchbell.stores.interface import Run, TickRecord
@@ -71,7 +73,8 @@ def run_tick(services: Services, minute: datetime, limits: Limits) -> TickResult
     try:
         tick.record()
         tick.refresh()
-        tick.work_off([*tick.due(), *tick.recover()])
+        tick.work_off([*tick.due(), *tick.waiting()], at_once=services.workers)
+        tick.work_off(tick.recover(), at_once=1)
         tick.tell()
         tick.prune()
     except WatchbellError as error:
@@ -118,17 +121,25 @@ class _Tick:
         """Return one job for each task that expects a fire up to the minute."""
         return [self._job_of_task(task_id) for task_id in self.store.tasks.due(self.result.minute)]
 
-    def recover(self) -> list[Job]:
-        """Return one job for each run that is owed; they come last, for one of them may be what kills ticks."""
-        return [self._job_of_run(run) for run in self.store.runs.owed(self.clock.now())]
+    def waiting(self) -> list[Job]:
+        """Return one job for each run whose retry time has come."""
+        owed = self.store.runs.owed(self.clock.now())
+        return [self._job_of_run(run) for run in owed if run.status is not Status.RUNNING and not run.crashes]
 
-    def work_off(self, jobs: list[Job]) -> None:
+    def recover(self) -> list[Job]:
+        """Return one job for each run whose process ended, now or earlier; that of the most ended ones is last."""
+        owed = self.store.runs.owed(self.clock.now())
+        crashed = [run for run in owed if run.crashes or is_abandoned(self.services, run)]
+        return [self._job_of_run(run) for run in sorted(crashed, key=lambda run: run.crashes)]
+
+    def work_off(self, jobs: list[Job], *, at_once: int) -> None:
         """Do the jobs; what time does not allow stays due or is given back."""
         workers = Workers(self.limits, jobs, self.result.fail)
-        self.result.hung = not workers.work_off(self.services.workers)
-        if self.result.hung:
+        hung = not workers.work_off(at_once)
+        if hung:
+            self.result.hung = True
             self._give_back()
-        if workers.left_over or self.result.hung:
+        if workers.left_over or hung:
             left = workers.left_over + len(self.in_hand)
             self.result.fail(TryAgain(f"{left} task(s) or run(s) are left to a later tick"))
 
@@ -189,8 +200,10 @@ class _Tick:
     def _carry_out(self, run: Run) -> None:
         """Carry one run out, and take down what became of it."""
         self.in_hand[run.id] = run
-        done, coverage = carry_out(self.services, self.limits, run)
-        del self.in_hand[run.id]
+        try:
+            done, coverage = carry_out(self.services, self.limits, run)
+        finally:
+            del self.in_hand[run.id]
         self.result.runs.append(done)
         self.result.codes.add(done.exit_code)
         self.coverage.update((entry.source, entry) for entry in coverage)
@@ -210,7 +223,8 @@ class _Tick:
         for run in list(self.in_hand.values()):
             current = self.store.runs.find(run.task_id, run.fire_time)
             if current is not None and not current.parts:
-                self.store.runs.decline(run, machine=None, until=None, now=self.clock.now())
+                with suppress(LeaseLost):  # it came to its end just now
+                    self.store.runs.decline(run, machine=None, until=None, now=self.clock.now())
 
 
 def _log_run(run: Run) -> None:

@@ -5,10 +5,11 @@ or that the ledger cannot be written (StoreError) gets out.
 """
 
 import logging
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
-from watchbell.claims import MOST_CRASHES, Status, grace_of, settled_status
+from watchbell.claims import MOST_CRASHES, PartState, Status, grace_of, settled_status
 from watchbell.delivery.dispatch import deliver
 from watchbell.errors import CredentialError, SourceError, StoreError, WatchbellError
 from watchbell.instants import floor_minute
@@ -85,11 +86,10 @@ def settlement_of(services: Services, run: Run, task: Task) -> Settlement:
     withheld = any((part.error or "").startswith("withheld:") for part in parts)
     if withheld and status is Status.FAILED:
         status = Status.ABANDONED
-    errors = dict.fromkeys(part.error for part in parts if part.outcome != "delivered" and part.error)
     return Settlement(
         status=status,
         wake_at=None if run.adhoc else wake_at,
-        error="; ".join(errors) or None,
+        error="; ".join(_errors(parts)) or None,
         exit_code=_exit_code(status, services, task) if not withheld else 0,
     )
 
@@ -104,23 +104,39 @@ def _exit_code(status: Status, services: Services, task: Task) -> int:
 
 def _give_up(services: Services, run: Run, task: Task) -> Settlement | None:
     """Settle a run that is not to be gone on with: a repeated crash, or a report that has become stale."""
-    now = services.clock.now()
-    settled = settlement_of(services, run, task)
-    if run.adhoc and run.attempt > 1:
-        status = Status.UNKNOWN if settled.status is Status.UNKNOWN else Status.ABANDONED
-        return Settlement(status=status, error="interrupted", exit_code=0)
     if run.attempt == 1:
         return None
-    nothing_arrived = Status.UNKNOWN if settled.status is Status.UNKNOWN else Status.FAILED
-    status = settled.status if settled.status in {Status.SUCCESS, Status.PARTIAL} else nothing_arrived
+    now = services.clock.now()
+    why = "interrupted" if run.adhoc else _why_given_up(services, run, task, now)
+    status = _status_without_retries(task, run.parts, now)
+    if why is None or status is Status.SUCCESS:
+        return None
+    if run.adhoc:
+        return Settlement(status=Status.ABANDONED if status is Status.FAILED else status, error=why)
+    told = "".join(f"; {error}" for error in _errors(run.parts))
+    return Settlement(status=status, error=f"{why}{told}", exit_code=7)
+
+
+def _why_given_up(services: Services, run: Run, task: Task, now: datetime) -> str | None:
     if run.crashes >= MOST_CRASHES:
-        return Settlement(status=status, error=f"its process ended {run.crashes} times", exit_code=7)
+        return f"its process ended {run.crashes} times"
     if now > run.due_at + task.deliver_within:
-        hours = task.deliver_within // timedelta(hours=1)
-        return Settlement(status=status, error=f"given up after {hours} hours: {settled.error}", exit_code=7)
+        return f"given up after {task.deliver_within // timedelta(hours=1)} hours"
     if services.store.runs.delivered_since(run.task_id, run.fire_time):
-        return Settlement(status=status, error="given up: a later report has been delivered", exit_code=7)
+        return "given up: a later report has been delivered"
     return None
+
+
+def _status_without_retries(task: Task, parts: Iterable[PartState], now: datetime) -> Status:
+    """Return how a run stands when nothing more is sent; a repeat that failed leaves the first send's fate unknown."""
+    certain = [
+        replace(part, outcome="unknown") if part.repeats and part.outcome == "not_sent" else part for part in parts
+    ]
+    return settled_status(task, certain, now=now, deliver_until=datetime.min.replace(tzinfo=UTC))[0]
+
+
+def _errors(parts: Iterable[PartState]) -> list[str]:
+    return list(dict.fromkeys(part.error for part in parts if part.outcome != "delivered" and part.error))
 
 
 def _saved_or_built(services: Services, run: Run, task: Task) -> Report:

@@ -67,7 +67,7 @@ class _Delivery:
                 continue
             if state is not None and not self._is_due(state):
                 return
-            if state is not None and state.outcome == "unknown":
+            if state is not None and (state.outcome == "unknown" or state.repeats):
                 part = self.provider.render(report, self._stamp(repeat=True))[part.number - 1]
             if not self._send_until_settled(part, state):
                 return
@@ -139,5 +139,8 @@ class _Delivery:
                 pause = backoff_seconds(intent.attempts, random.random())  # noqa: S311  jitter, not a secret
             again = self.services.clock.now() + timedelta(seconds=pause)
             state = replace(state, retry_at=again if again <= self.deliver_until else None)
+        if intent.repeats and state.outcome in ("refused", "not_sent") and state.retry_at is None:
+            # The repeat did not arrive; whether the first send did is as unknown as before.
+            state = replace(state, outcome="unknown")
         self.services.store.runs.write_outcome(self.run, state)
         return state

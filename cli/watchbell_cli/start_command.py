@@ -29,6 +29,7 @@ _STOP_PATIENCE_SECONDS = 32.0
 _MOST_TICKS_AT_ONCE = 10
 
 Launch = Callable[[], "subprocess.Popen[bytes]"]
+_Tick = tuple[datetime, "subprocess.Popen[bytes]"]
 
 
 @click.command(short_help="Run a tick each minute until stopped (SIGINT or SIGTERM).")
@@ -55,7 +56,7 @@ def start() -> None:
 
 def run_until(stop: threading.Event, clock: Clock, launch: Launch) -> None:
     """Launch a tick at the start of each minute until `stop` is set, then end the ticks that still run."""
-    ticks: dict[datetime, subprocess.Popen[bytes]] = {}
+    ticks: list[_Tick] = []
     last: datetime | None = None
     while not stop.is_set():
         now = clock.now()
@@ -65,7 +66,7 @@ def run_until(stop: threading.Event, clock: Clock, launch: Launch) -> None:
         if minute != last:
             last = minute
             if len(ticks) < _MOST_TICKS_AT_ONCE:
-                ticks[minute] = launch()
+                ticks += _launched(launch, minute)
             else:
                 log.error("%d ticks still run; %s is left to the next one", len(ticks), format_minute(minute))
         until_next = floor_minute(now) + MINUTE - clock.now()
@@ -83,23 +84,32 @@ def _launch() -> "subprocess.Popen[bytes]":
     )
 
 
-def _reap(ticks: dict[datetime, "subprocess.Popen[bytes]"]) -> dict[datetime, "subprocess.Popen[bytes]"]:
-    running = {}
-    for minute, process in ticks.items():
+def _launched(launch: Launch, minute: datetime) -> list[_Tick]:
+    """Return the launched tick, or nothing where the machine has no room for one now: the next minute tries again."""
+    try:
+        return [(minute, launch())]
+    except OSError as error:
+        log.error("cannot launch a tick; %s is left to the next one: %s", format_minute(minute), error)
+        return []
+
+
+def _reap(ticks: list[_Tick]) -> list[_Tick]:
+    running = []
+    for minute, process in ticks:
         code = process.poll()
         if code is None:
-            running[minute] = process
+            running.append((minute, process))
         elif code != 0:
             log.warning("the tick of %s ended with %d", format_minute(minute), code)
     return running
 
 
-def _end(ticks: dict[datetime, "subprocess.Popen[bytes]"]) -> None:
+def _end(ticks: list[_Tick]) -> None:
     clock = SystemClock()
     ends = clock.monotonic() + _STOP_PATIENCE_SECONDS
-    for process in ticks.values():
+    for _, process in ticks:
         process.terminate()
-    for process in ticks.values():
+    for _, process in ticks:
         try:
             process.wait(max(0.1, ends - clock.monotonic()))
         except subprocess.TimeoutExpired:

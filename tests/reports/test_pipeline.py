@@ -34,7 +34,8 @@ class Counting:
     name = "counting"
     required = True
 
-    def __init__(self, error=None):
+    def __init__(self, error=None, status=CoverageStatus.OK):
+        self.status = status
         self.reads = []
         self.gate = threading.Event()
         self.gate.set()
@@ -45,7 +46,7 @@ class Counting:
         self.gate.wait(5)
         if self._error:
             raise self._error
-        coverage = Coverage(source=self.name, status=CoverageStatus.OK, detail="fine")
+        coverage = Coverage(source=self.name, status=self.status, detail="fine")
         return Evidence(coverage=coverage, covered_from=start)
 
 
@@ -112,16 +113,25 @@ def test_equal_reads_at_the_same_time_wait_for_the_first():
     assert (len(source.reads), len(found)) == (1, 8)
 
 
-def test_an_answer_is_not_kept_for_later_ticks():
+@pytest.mark.parametrize(
+    ("status", "seconds", "reads"),
+    [
+        (CoverageStatus.OK, 299.0, 1),
+        (CoverageStatus.OK, 301.0, 2),
+        (CoverageStatus.FAILED, 49.0, 1),
+        (CoverageStatus.FAILED, 51.0, 2),
+    ],
+)
+def test_answers_are_kept_for_one_tick_and_failures_not_for_the_next(status, seconds, reads):
     class Later(SystemClock):
-        seconds = 0.0
+        passed = 0.0
 
         def monotonic(self):
-            return self.seconds
+            return self.passed
 
     clock = Later()
-    cached = CachedSource(source := Counting(), clock=clock)
+    cached = CachedSource(source := Counting(status=status), clock=clock)
     cached.read(WINDOW.start, WINDOW.end)
-    clock.seconds = 301.0
+    clock.passed = seconds
     cached.read(WINDOW.start, WINDOW.end)
-    assert len(source.reads) == 2
+    assert len(source.reads) == reads

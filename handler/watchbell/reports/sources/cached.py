@@ -5,9 +5,10 @@ from concurrent.futures import Future
 from datetime import datetime
 
 from watchbell.clock import Clock
-from watchbell.reports.interface import Evidence, Source
+from watchbell.reports.interface import CoverageStatus, Evidence, Source
 
 KEEP_SECONDS = 300.0
+KEEP_FAILURE_SECONDS = 50.0  # the tick of the next minute looks again
 Key = tuple[datetime, datetime]
 
 
@@ -36,9 +37,16 @@ class CachedSource:
     def _take(self, key: Key) -> tuple[Future[Evidence], bool]:
         now = self._clock.monotonic()
         with self._lock:
-            self._answers = {k: kept for k, kept in self._answers.items() if now - kept[0] < KEEP_SECONDS}
+            self._answers = {k: kept for k, kept in self._answers.items() if now - kept[0] < _keep_seconds(kept[1])}
             if key in self._answers:
                 return self._answers[key][1], False
             answer: Future[Evidence] = Future()
             self._answers[key] = (now, answer)
             return answer, True
+
+
+def _keep_seconds(answer: Future[Evidence]) -> float:
+    if not answer.done():
+        return KEEP_SECONDS
+    failed = answer.exception() is not None or answer.result().coverage.status is CoverageStatus.FAILED
+    return KEEP_FAILURE_SECONDS if failed else KEEP_SECONDS

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from fakes.chat_server import ChatServer, Message
@@ -23,11 +25,23 @@ TOKENS = {
 CHATS = {"slack": "C0123ABCD", "telegram": "-1001234567890", "discord": "1100000000000000001"}
 
 
+@pytest.fixture(scope="session")
+def one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of one, because loading all of them takes longer than most of these tests."""
+    bundle = Path(certifi.where()).read_text(encoding="utf-8")
+    end = "-----END CERTIFICATE-----"
+    path = tmp_path_factory.mktemp("certificates") / "one.pem"
+    path.write_text(bundle[bundle.index("-----BEGIN") : bundle.index(end)] + end + "\n", encoding="utf-8")
+    return path
+
+
 @pytest.fixture(autouse=True)
-def no_proxy_between_us_and_the_fake(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+def plain_environment(monkeypatch: pytest.MonkeyPatch, one_certificate: Path) -> None:
+    """No proxy stands between us and the fake."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "SSL_CERT_DIR"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(one_certificate))
 
 
 @pytest.fixture

@@ -209,6 +209,14 @@ def test_discord_takes_a_repeat_within_minutes_for_the_same_message(discord):
     assert len(discord.received) == 1
 
 
+def test_discords_message_carries_its_key_where_a_search_can_find_it(discord):
+    discord.send()
+    payload = discord.received[0].payload
+    assert payload["enforce_nonce"] is True
+    assert len(payload["nonce"]) == 24
+    assert payload["content"].endswith(f"-# ref {payload['nonce']}")
+
+
 def test_slacks_message_carries_its_key_as_metadata(slack):
     slack.send()
     metadata = slack.received[0].payload["metadata"]

@@ -96,6 +96,12 @@ def test_a_punctual_first_message_says_neither_late_nor_repeat(make_report, stam
     assert "repeat" not in text
 
 
+def test_every_source_that_cannot_be_believed_is_named(make_report, stamp):
+    down = [Coverage(source=f"source-{n}", status=CoverageStatus.FAILED, detail="x" * 200) for n in range(3)]
+    text = plain.message(make_report(coverage=tuple(down)), stamp)
+    assert all(f"source-{n} FAILED: xxx" in text for n in range(3))
+
+
 def test_no_source_at_all_is_said(make_report, stamp):
     text = plain.message(make_report(coverage=(), verdict=Verdict.UNKNOWN), stamp)
     assert "Coverage: no source was read" in text
@@ -159,8 +165,7 @@ def test_a_window_is_shown_on_the_wall_clock_of_its_zone(start, end, zone, text)
 
 def test_a_table_that_fits_a_phone_is_aligned_numbers_to_the_right():
     assert table(("alert", "n", "time"), [("DiskFull", "3", "2 h"), ("HighLatency", "12", "20 m")]) == [
-        "alert         n  time",
-        "DiskFull      3   2 h",
+        "alert         n  time\nDiskFull      3   2 h",
         "HighLatency  12  20 m",
     ]
 
@@ -173,7 +178,7 @@ def test_a_table_too_wide_for_a_phone_becomes_records_and_loses_nothing():
 @pytest.mark.parametrize("rows", [[()], [("a",)], [("a", "b", "c", "d")], [("", "")], [("a", ""), ()]])
 def test_a_table_with_uneven_rows_is_still_a_table(rows):
     assert table(("one", "two"), rows)
-    assert all(len(line) <= PHONE_WIDTH for line in table(("one", "two"), rows))
+    assert all(len(line) <= PHONE_WIDTH for entry in table(("one", "two"), rows) for line in entry.splitlines())
 
 
 A, B, C = "a" * 40, "b" * 40, "c" * 20 + "\n" + "d" * 20

@@ -112,7 +112,7 @@ class ChatServer:
         self._http.server_close()
 
     def serve(self) -> None:
-        self._http.serve_forever(poll_interval=0.02)
+        self._http.serve_forever(poll_interval=0.005)
 
     def fault(self, *, provider: str | None = None, chat_id: str | None = None, times: int = 1, **fault: Any) -> None:
         """Let the next `times` requests (to that provider, to that chat) go wrong in this way."""
@@ -346,6 +346,7 @@ class _QuietServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     chats: ChatServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Stay silent."""

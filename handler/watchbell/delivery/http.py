@@ -152,10 +152,10 @@ class _Flight:
         start_within = min(seconds, START_WITHIN_SECONDS)
         if not self._landed.wait(start_within):
             if self._give_up_unless_left():
-                return NotSent(f"{self._name}: no connection within {start_within:.0f} s")
+                return NotSent(f"{self._name}: no connection within {start_within:.3g} s")
             if not self._landed.wait(seconds - start_within):
                 self._hang_up()
-        return self._result or Unknown(f"{self._name}: no answer within {seconds:.0f} s")
+        return self._result or Unknown(f"{self._name}: no answer within {seconds:.3g} s")
 
     def _fly(self) -> None:
         try:

@@ -23,6 +23,7 @@ MOST_ACTIONS = 3
 #: What stays in every message must fit every message, also Discord's 2,000 characters.
 LONGEST_HEADLINE = 120
 LONGEST_REASON = 120
+LONGEST_COVERAGE = 230
 LONGEST_KEPT_LINE = 150
 
 LONGEST_CELL = 120
@@ -92,10 +93,8 @@ def _without(whole: Sequence[Entry], dropped: Sequence[int]) -> Sequence[Entry]:
 def _first_screen(report: Report) -> Iterator[Entry]:
     top = [
         Entry(Style.HEADLINE, headline(report)),
-        _line(
-            " · ".join(filter(None, (literal(report.reason, LONGEST_REASON), window_text(report.window)))), longest=260
-        ),
-        _line(_coverage(report.coverage)),
+        _line(_reason_and_window(report), LONGEST_REASON * 2),
+        _line(_coverage(report.coverage), LONGEST_COVERAGE),
     ]
     if report.numbers:
         top.append(_line(" · ".join(map(figure, report.numbers[:FIRST_SCREEN_NUMBERS]))))
@@ -104,17 +103,23 @@ def _first_screen(report: Report) -> Iterator[Entry]:
     yield from (replace(entry, kept=True) for entry in (*top, *_still_firing(report.still_firing, room), *actions))
 
 
+def _reason_and_window(report: Report) -> str:
+    """Only the reason is ever shortened: a report without its window says nothing."""
+    return " · ".join(filter(None, (literal(report.reason, LONGEST_REASON), window_text(report.window))))
+
+
 def _line(text: str, longest: int = LONGEST_KEPT_LINE) -> Entry:
     return Entry(Style.LINE, literal(text, longest))
 
 
 def _coverage(coverage: Sequence[Coverage]) -> str:
-    """The sources that cannot be believed come first, with their reason."""
+    """The sources that cannot be believed come first, each with as much of its reason as there is room for."""
     if not coverage:
         return "Coverage: no source was read"
     doubtful = [entry for entry in coverage if entry.status is not CoverageStatus.OK]
     good = [entry for entry in coverage if entry.status is CoverageStatus.OK]
-    told = [f"{_named(entry)} {entry.status.upper()}: {literal(entry.detail, 80)}" for entry in doubtful]
+    room = 160 // max(1, len(doubtful))
+    told = [f"{_named(entry)} {entry.status.upper()}: {literal(entry.detail, room)}" for entry in doubtful]
     told += [f"{_named(entry)} ok{_age(entry)}" for entry in good]
     return f"Coverage {len(good)}/{len(coverage)}: {'; '.join(told)}"
 

@@ -19,13 +19,15 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     if sum(widths) + len(_GAP) * (len(widths) - 1) > PHONE_WIDTH:
         return [_record(columns, row) for row in rows]
     right = [_is_numeric([row[index] for row in rows if index < len(row)]) for index in range(len(widths))]
-    return [
+    aligned = [
         _GAP.join(
             cell.rjust(width) if numeric else cell.ljust(width)
             for cell, width, numeric in zip(line, widths, right, strict=False)  # a short row leaves its end empty
         ).rstrip()
         for line in lines
     ]
+    # The heading goes with the first row: alone it says nothing.
+    return ["\n".join(aligned[:2]), *aligned[2:]] if columns else aligned
 
 
 def _record(columns: Sequence[str], row: Sequence[str]) -> str:

@@ -98,7 +98,7 @@ def _is_ready(server: Server) -> bool:
 
 
 PROMETHEUS_CONFIG = """\
-global: {{scrape_interval: 1s, evaluation_interval: 1s}}
+global: {{scrape_interval: 1s, evaluation_interval: 1s, external_labels: {{cluster: test}}}}
 rule_files: ["{folder}/rules.yml"]
 scrape_configs:
   - job_name: prometheus

@@ -99,6 +99,7 @@ def test_the_longest_wait_that_an_answer_names_counts(open_channel, name, body, 
         ({"retry-after": "soon"}, None),
         ({"retry-after": "-1"}, None),
         ({"retry-after": "nan"}, None),
+        ({"retry-after": "1e300"}, 30 * 24 * 3600),
         ({}, None),
     ],
 )

@@ -6,10 +6,23 @@ from dataclasses import replace
 from html import unescape
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from fakes.chat_server import discord_message, slack_message, telegram_message
 from watchbell.delivery.interface import Delivered
+from watchbell.delivery.render import discord as discord_dialect
+from watchbell.delivery.render import plain
+from watchbell.delivery.render import slack as slack_dialect
+from watchbell.delivery.render import telegram as telegram_dialect
 from watchbell.delivery.render.literal import literal
 from watchbell.reports.interface import Coverage, CoverageStatus, Number, Section
+
+TOKENS = {
+    "slack": "xoxb-1-abc",
+    "telegram": "123456789:AAE-abcdefghijklmnopqrstuvwxyz_0123",
+    "discord": "MTIzNDU2Nzg5MDEyMzQ1Njc4.GabcDE.abcdefghijklmnopqrstuvwxyz0123456789",
+}
 
 HOSTILE = {
     "broadcast": "<!channel> <!here> <@U012AB3CD> <!subteam^S1|x> <https://evil.example|click> <#C1>",
@@ -118,9 +131,18 @@ def test_bodies_are_plain_json(channel):
     assert json.loads(json.dumps(part.body)) == part.body
 
 
-def test_telegrams_html_reads_as_the_plain_text(telegram):
-    from watchbell.delivery.render import plain
+@given(st.text(alphabet=st.characters() | st.sampled_from("<>&*_~`@\\|[]()#\n\u202e"), max_size=80), st.integers(1, 60))
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_the_text_each_dialect_is_accepted_and_pings_nobody(make_report, stamp, text, count):
+    report = replace(report_full_of(text, make_report()), still_firing=(text,) * count)
+    headers = {"Authorization": f"Bearer {TOKENS['slack']}"}
+    assert slack_message(headers, slack_dialect.message(report, stamp) | {"channel": "C1"})[1] == []
+    assert telegram_message(TOKENS["telegram"], telegram_dialect.message(report, stamp))[1] == []
+    headers = {"Authorization": f"Bot {TOKENS['discord']}", "User-Agent": "DiscordBot (https://example.com, 1)"}
+    assert discord_message(headers, "1100000000000000001", discord_dialect.message(report, stamp))[1] == []
 
+
+def test_telegrams_html_reads_as_the_plain_text(telegram):
     report = report_full_of(HOSTILE["html"], telegram.report)
     [part] = telegram.provider.render(report, telegram.stamp)
     assert unescape(re.sub(r"<[^>]*>", "", part.body["text"])) == plain.message(report, telegram.stamp)

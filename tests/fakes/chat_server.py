@@ -142,7 +142,7 @@ class ChatServer:
             return Fault()
         if found[1].isdigit():
             return _provider_status(provider, int(found[1]))
-        return MAGIC[found[1]]
+        return MAGIC.get(found[1]) or Fault(status=501, body=f"<p>no such magic: {found[1]}</p>")
 
     def post(self, provider: str, chat_id: str, text: str, pings: list[str], payload: dict[str, Any]) -> Message:
         """Put a message into the channel, on disk before anyone is told; a nonce seen lately posts nothing."""

@@ -15,6 +15,9 @@ REMOVED = "removed"
 
 LONGEST_QUOTE = 200
 
+#: A longer wait than a month is a mistake, and might not even be a time any more.
+LONGEST_WAIT_SECONDS = 30 * 24 * 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
@@ -105,7 +108,7 @@ def _seconds(value: object) -> float | None:
         seconds = float(value)
     except (ValueError, OverflowError):
         return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+    return min(seconds, LONGEST_WAIT_SECONDS) if math.isfinite(seconds) and seconds >= 0 else None
 
 
 def _seconds_until(date: str, sent: str) -> float | None:

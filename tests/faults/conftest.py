@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from faults.dying_tick import tick_of
+from faults.scene import Scene, a_scene
 from services.conftest import pytest_runtest_setup  # noqa: F401  the `service` marker, also in this folder
 from watchbell.claims import Gap
 from watchbell.clock import SystemClock
@@ -157,3 +158,9 @@ def home(tmp_path: Path, chats: Chats) -> Home:
 def chat(request: pytest.FixtureRequest) -> str:
     """Return a chat id that no other test sends to, good for each provider."""
     return f"11{abs(hash(request.node.nodeid)) % 10**16:016}"
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with a_scene(tmp_path / "home") as opened:
+        yield opened

@@ -43,7 +43,7 @@ def test_a_report_reads_from_its_verdict_to_its_foot(make_report):
     stamp = Stamp(task_id="a1b2c3d4e5f6", fire_time="2026-11-22T09:00Z", late_seconds=190, repeat=True)
     assert plain.message(full(make_report), stamp).splitlines() == [
         "🟡 ATTENTION · Payments digest",
-        "2 alerts firing · Sat 2026-11-21 14:30 – Sun 2026-11-22 14:30 Asia/Kolkata",
+        "Sat 2026-11-21 14:30 – Sun 2026-11-22 14:30 Asia/Kolkata · 2 alerts firing",
         "Coverage 1/2: alert log (optional) UNPROVEN: no Watchdog entry; prometheus ok (data 12 s old)",
         "Alerts 12 (+9) · Firing 2 (±0) · Noisy no data",
         "Still firing (2), oldest: DiskFull web-1, 2 d",
@@ -205,6 +205,21 @@ LINES = (
 )
 def test_whole_entries_are_dropped_from_the_end_and_counted(limit, shown):
     assert [entry.text for entry in fit(LINES, lambda some: len(plain.text(some)) <= limit)] == shown
+
+
+def test_what_is_kept_is_shortened_only_where_it_would_not_fit_alone():
+    lines = (
+        Entry(Style.HEADLINE, "verdict", kept=True),
+        Entry(Style.LINE, "x" * 300, kept=True),
+        Entry(Style.LINE, "y"),
+    )
+    assert [entry.text for entry in fit(lines, lambda some: len(plain.text(some)) <= 400)] == [
+        "verdict",
+        "x" * 300,
+        "y",
+    ]
+    [_, kept, _] = fit(lines, lambda some: len(plain.text(some)) <= 250)
+    assert kept.text == "x" * 150 + "… (150 more characters)"
 
 
 def test_a_report_that_fits_is_left_alone_even_where_the_note_would_not_fit():

@@ -12,7 +12,7 @@ from itertools import chain
 
 from watchbell.delivery.interface import Stamp
 from watchbell.delivery.render.figures import duration, figure, window_text
-from watchbell.delivery.render.literal import LONGEST_VALUE, literal
+from watchbell.delivery.render.literal import literal
 from watchbell.delivery.render.table import table
 from watchbell.reports.interface import Coverage, CoverageStatus, Report, Section, Verdict
 
@@ -20,13 +20,11 @@ FIRST_SCREEN_LINES = 8
 FIRST_SCREEN_NUMBERS = 3
 MOST_ACTIONS = 3
 
-#: What stays in every message must fit every message, also Discord's 2,000 characters.
 LONGEST_HEADLINE = 120
-LONGEST_REASON = 120
-LONGEST_COVERAGE = 230
-LONGEST_KEPT_LINE = 150
-
 LONGEST_CELL = 120
+
+#: Where even the first screen is too long, its lines are cut to this; then it fits Discord's 2,000 characters.
+LONGEST_SHORTENED_LINE = 150
 
 _MARKS = {Verdict.OK: "✅", Verdict.ATTENTION: "🟡", Verdict.DEGRADED: "🔴", Verdict.UNKNOWN: "❔"}
 
@@ -56,7 +54,10 @@ def entries(report: Report, stamp: Stamp) -> tuple[Entry, ...]:
 
 
 def fit(whole: Sequence[Entry], fits: Callable[[Sequence[Entry]], bool]) -> Sequence[Entry]:
-    """Return `whole`, or as much of it as `fits`: entries are dropped from the end, and the reader told how many."""
+    """Return `whole`, or as much of it as `fits`: entries are dropped from the end, and the reader told how many.
+
+    What is kept is shortened only when it would not fit alone.
+    """
     droppable = [index for index, entry in enumerate(whole) if not entry.kept]
 
     def without_last(count: int) -> Sequence[Entry]:
@@ -66,7 +67,9 @@ def fit(whole: Sequence[Entry], fits: Callable[[Sequence[Entry]], bool]) -> Sequ
         return whole
     # The note on what is left out makes a message longer, so only those that have it are in order of length.
     counts = range(1, len(droppable))
-    return without_last(min(1 + bisect_left(counts, True, key=lambda count: fits(without_last(count))), len(droppable)))
+    fewest = min(1 + bisect_left(counts, True, key=lambda count: fits(without_last(count))), len(droppable))
+    rest = without_last(fewest)
+    return rest if fits(rest) else [replace(one, text=literal(one.text, LONGEST_SHORTENED_LINE)) for one in rest]
 
 
 def headline(report: Report) -> str:
@@ -93,8 +96,8 @@ def _without(whole: Sequence[Entry], dropped: Sequence[int]) -> Sequence[Entry]:
 def _first_screen(report: Report) -> Iterator[Entry]:
     top = [
         Entry(Style.HEADLINE, headline(report)),
-        _line(_reason_and_window(report), LONGEST_REASON * 2),
-        _line(_coverage(report.coverage), LONGEST_COVERAGE),
+        _line(" · ".join(filter(None, (window_text(report.window), report.reason)))),
+        _line(_coverage(report.coverage)),
     ]
     if report.numbers:
         top.append(_line(" · ".join(map(figure, report.numbers[:FIRST_SCREEN_NUMBERS]))))
@@ -103,13 +106,8 @@ def _first_screen(report: Report) -> Iterator[Entry]:
     yield from (replace(entry, kept=True) for entry in (*top, *_still_firing(report.still_firing, room), *actions))
 
 
-def _reason_and_window(report: Report) -> str:
-    """Only the reason is ever shortened: a report without its window says nothing."""
-    return " · ".join(filter(None, (literal(report.reason, LONGEST_REASON), window_text(report.window))))
-
-
-def _line(text: str, longest: int = LONGEST_KEPT_LINE) -> Entry:
-    return Entry(Style.LINE, literal(text, longest))
+def _line(text: str) -> Entry:
+    return Entry(Style.LINE, literal(text))
 
 
 def _coverage(coverage: Sequence[Coverage]) -> str:
@@ -118,7 +116,7 @@ def _coverage(coverage: Sequence[Coverage]) -> str:
         return "Coverage: no source was read"
     doubtful = [entry for entry in coverage if entry.status is not CoverageStatus.OK]
     good = [entry for entry in coverage if entry.status is CoverageStatus.OK]
-    room = 160 // max(1, len(doubtful))
+    room = 240 // max(1, len(doubtful))
     told = [f"{_named(entry)} {entry.status.upper()}: {literal(entry.detail, room)}" for entry in doubtful]
     told += [f"{_named(entry)} ok{_age(entry)}" for entry in good]
     return f"Coverage {len(good)}/{len(coverage)}: {'; '.join(told)}"
@@ -136,22 +134,18 @@ def _still_firing(lines: Sequence[str], room: int) -> list[Entry]:
     """The whole list where there is room for it, otherwise the count and the oldest."""
     if not lines:
         return []
-    if _all_fit(lines, room):
+    if len(lines) < room:
         return [_line(f"Still firing ({len(lines)}), oldest first:"), *map(_item, lines)]
     return [_line(f"Still firing ({len(lines)}), oldest: {lines[0]}")]
 
 
-def _all_fit(lines: Sequence[str], room: int) -> bool:
-    return len(lines) < room and all(len(line) < LONGEST_KEPT_LINE for line in lines)
-
-
 def _item(text: str) -> Entry:
-    return _line(f"• {text}", LONGEST_VALUE)
+    return _line(f"• {text}")
 
 
 def _details(report: Report) -> Iterator[Entry]:
     room = FIRST_SCREEN_LINES - 3 - bool(report.numbers) - len(report.actions[:MOST_ACTIONS])
-    if report.still_firing and not _all_fit(report.still_firing, room):
+    if report.still_firing and len(report.still_firing) >= max(room, 2):
         yield Entry(Style.HEADING, "Still firing, oldest first")
         yield from map(_item, report.still_firing)
     if len(report.numbers) > FIRST_SCREEN_NUMBERS:
@@ -163,7 +157,7 @@ def _details(report: Report) -> Iterator[Entry]:
 
 def _section(section: Section) -> Iterator[Entry]:
     yield Entry(Style.HEADING, literal(section.title, LONGEST_HEADLINE))
-    yield from (Entry(Style.LINE, literal(line)) for line in section.lines)
+    yield from map(_line, section.lines)
     rows = [[literal(cell, LONGEST_CELL) for cell in row] for row in section.rows]
     if rows:
         columns = [literal(column, 40) for column in section.columns]
@@ -174,7 +168,7 @@ def _foot(stamp: Stamp) -> Iterable[Entry]:
     told = [f"task {stamp.task_id}", stamp.fire_time]
     if stamp.late_seconds >= 60:
         told.append(f"late by {duration(stamp.late_seconds // 60 * 60)}")
-    foot = [Entry(Style.FOOT, literal(" · ".join(told), LONGEST_KEPT_LINE), kept=True)]
+    foot = [Entry(Style.FOOT, literal(" · ".join(told)), kept=True)]
     if stamp.repeat:
         foot.append(Entry(Style.FOOT, "This may be a repeat: an earlier attempt may have arrived.", kept=True))
     return foot

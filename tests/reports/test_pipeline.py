@@ -9,7 +9,7 @@ from watchbell.clock import SystemClock
 from watchbell.errors import SourceError
 from watchbell.reports.interface import Coverage, CoverageStatus, Evidence, ReportRequest, Verdict, Window
 from watchbell.reports.pipeline import BuiltinPipeline, build_or_notice
-from watchbell.reports.sources.cached import CachedSource
+from watchbell.reports.readings import Readings
 from watchbell.tasks import Kind
 
 END = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -102,9 +102,9 @@ def test_a_source_that_raises_is_a_failed_source_and_no_all_clear():
 def test_equal_reads_at_the_same_time_wait_for_the_first():
     source = Counting()
     source.gate.clear()
-    cached = CachedSource(source, clock=SystemClock())
+    readings = Readings([source], clock=SystemClock())
     found = []
-    threads = [threading.Thread(target=lambda: found.append(cached.read(WINDOW.start, WINDOW.end))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(readings.read(WINDOW.start, WINDOW.end))) for _ in range(8)]
     for thread in threads:
         thread.start()
     source.gate.set()
@@ -130,8 +130,8 @@ def test_answers_are_kept_for_one_tick_and_failures_not_for_the_next(status, sec
             return self.passed
 
     clock = Later()
-    cached = CachedSource(source := Counting(status=status), clock=clock)
-    cached.read(WINDOW.start, WINDOW.end)
+    readings = Readings([source := Counting(status=status)], clock=clock)
+    readings.read(WINDOW.start, WINDOW.end)
     clock.passed = seconds
-    cached.read(WINDOW.start, WINDOW.end)
+    readings.read(WINDOW.start, WINDOW.end)
     assert len(source.reads) == reads

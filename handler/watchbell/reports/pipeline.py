@@ -6,8 +6,8 @@ from importlib import import_module
 from watchbell.clock import Clock, SystemClock
 from watchbell.errors import SourceError, WatchbellError
 from watchbell.reports.interface import Pipeline, Report, ReportRequest, Source
-from watchbell.reports.kinds.material import READ_SECONDS, Material, Querier, notice
-from watchbell.reports.sources.cached import CachedSource
+from watchbell.reports.kinds.material import Material, Querier, notice
+from watchbell.reports.readings import READ_SECONDS, Readings
 from watchbell.tasks import Kind
 
 #: Kinds whose failure is delivered as a notice. The others raise: the operator should know, not the audience.
@@ -26,18 +26,16 @@ class BuiltinPipeline:
         self, sources: Sequence[Source], *, clock: Clock | None = None, read_seconds: float = READ_SECONDS
     ) -> None:
         self._clock = clock or SystemClock()
-        self._sources = [CachedSource(source, clock=self._clock) for source in sources]
+        self._readings = Readings(sources, clock=self._clock, read_seconds=read_seconds)
         self._queriers = [source for source in sources if isinstance(source, Querier)]
-        self._read_seconds = read_seconds
 
     def build(self, request: ReportRequest) -> Report:
         """Build the report; raises SourceError when it cannot."""
         material = Material(
             request=request,
-            sources=self._sources,
+            readings=self._readings,
             queriers=self._queriers,
             clock=self._clock,
-            read_seconds=self._read_seconds,
         )
         return _builder(request.kind)(material)
 

@@ -1,6 +1,5 @@
-"""What every kind of report is made of: the request, the sources read side by side, and the facts found in them."""
+"""What every kind of report is made of: the request, and the facts found in what the sources say."""
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -10,19 +9,14 @@ from watchbell.clock import Clock
 from watchbell.errors import SourceError
 from watchbell.reports.findings import Findings, find
 from watchbell.reports.interface import (
-    Coverage,
     CoverageStatus,
-    Evidence,
     Number,
     Report,
     ReportRequest,
-    Source,
     Verdict,
     Window,
 )
-
-#: Longer than any source's own deadline: what is cut off here hangs where no timeout reaches, such as in a resolver.
-READ_SECONDS = 75.0
+from watchbell.reports.readings import Readings
 
 
 @runtime_checkable
@@ -40,10 +34,9 @@ class Material:
     """One request with everything to answer it."""
 
     request: ReportRequest
-    sources: Sequence[Source]
+    readings: Readings
     queriers: Sequence[Querier]
     clock: Clock
-    read_seconds: float = READ_SECONDS
 
     def findings(self) -> Findings:
         """Read all sources over the window of the request."""
@@ -55,39 +48,7 @@ class Material:
         return self._find(replace(window, start=window.start - (window.end - window.start), end=window.start))
 
     def _find(self, window: Window) -> Findings:
-        return find(window, self._read_all(window.start, window.end))
-
-    def _read_all(self, start: datetime, end: datetime) -> list[Evidence]:
-        """Read side by side, so that one slow source costs its own time only."""
-        answers: dict[int, Evidence] = {}
-
-        def read(number: int, source: Source) -> None:
-            answers[number] = _read_one(source, start, end)
-
-        # Daemon threads: one that hangs for ever must not keep the process.
-        threads = [
-            threading.Thread(target=read, args=(number, source), daemon=True)
-            for number, source in enumerate(self.sources)
-        ]
-        for thread in threads:
-            thread.start()
-        until = self.clock.monotonic() + self.read_seconds
-        for thread in threads:
-            thread.join(max(0.0, until - self.clock.monotonic()))
-        late = f"did not answer within {self.read_seconds:g} s"
-        return [answers.get(number) or _failed(source, late) for number, source in enumerate(self.sources)]
-
-
-def _read_one(source: Source, start: datetime, end: datetime) -> Evidence:
-    try:
-        return source.read(start, end)
-    except Exception as error:  # noqa: BLE001  a source that breaks its promise must not read as an all-clear
-        return _failed(source, f"reading it failed unexpectedly ({type(error).__name__})")
-
-
-def _failed(source: Source, detail: str) -> Evidence:
-    coverage = Coverage(source=source.name, status=CoverageStatus.FAILED, detail=detail, required=source.required)
-    return Evidence(coverage=coverage)
+        return find(window, self.readings.read(window.start, window.end))
 
 
 def headline(title: str, request: ReportRequest) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, TextIO
 
 from watchbell.clock import Clock, SystemClock
-from watchbell.credentials import resolve
+from watchbell.credentials import WITHOUT_TOKEN, resolve
 from watchbell.delivery.interface import Provider
 from watchbell.errors import ConfigError
 from watchbell.instants import epoch_seconds
@@ -97,6 +97,8 @@ def _resolver(settings: Settings, store: Store) -> Callable[[str, Task | None], 
     """Resolve credentials at delivery; those in a task's params are read from its definition, never from a run."""
 
     def credentials(provider: str, task: Task | None) -> Mapping[str, str]:
+        if provider in WITHOUT_TOKEN:
+            return {}
         current = store.tasks.expectation(task.id) if task is not None else None
         params = current.task.params if current is not None else {}
         return resolve(provider, integrations=settings.integrations_file, environ=settings.environ, params=params)

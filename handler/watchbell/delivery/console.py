@@ -1,11 +1,12 @@
 """The console as a provider: plain text to a stream. It needs no credentials; the chat id is a free label."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TextIO
 
 from watchbell.delivery.interface import Delivered, NotSent, Outcome, Part, SendKey, Stamp, Unknown
 from watchbell.delivery.render import plain
+from watchbell.delivery.render.entries import notice
 from watchbell.reports.interface import Report
 
 
@@ -21,6 +22,12 @@ class Console:
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         return (Part(number=1, of=1, body={"text": plain.message(report, stamp)}),)
+
+    def render_lines(self, title: str, lines: Sequence[str]) -> Part:
+        return Part(number=1, of=1, body={"text": plain.notice(title, lines)})
+
+    def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
+        return Part(number=1, of=1, body={"text": plain.text(notice(headline, lines))})
 
     def send(
         self, chat_id: str, part: Part, *, key: SendKey, credentials: Mapping[str, str], seconds: float

@@ -1,7 +1,7 @@
 """Discord: a bot's message to a channel, with an enforced nonce: a repeat within minutes is not a second message."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -19,6 +19,7 @@ from watchbell.delivery.answers import (
 from watchbell.delivery.http import ChatApi
 from watchbell.delivery.interface import Delivered, NotSent, Outcome, Part, Refused, SendKey, Stamp, Unknown
 from watchbell.delivery.render import discord as dialect
+from watchbell.delivery.render.entries import notice
 from watchbell.reports.interface import Report
 
 NAME = "Discord"
@@ -67,6 +68,12 @@ class Discord:
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         return (Part(number=1, of=1, body=dialect.message(report, stamp)),)
+
+    def render_lines(self, title: str, lines: Sequence[str]) -> Part:
+        return Part(number=1, of=1, body=dialect.notice(title, lines))
+
+    def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
+        return Part(number=1, of=1, body=dialect.fields(notice(headline, lines)))
 
     def send(
         self, chat_id: str, part: Part, *, key: SendKey, credentials: Mapping[str, str], seconds: float

@@ -1,6 +1,6 @@
 """What a provider promises, and the four outcomes of a send. Which exception or answer means what is the provider's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Protocol
@@ -89,6 +89,12 @@ class Provider(Protocol):
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         """Return the report in this provider's dialect, within its limits, all outside text escaped. Pure."""
+
+    def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
+        """Return a message of plain lines, escaped as a report is: what the operator is told. Pure."""
+
+    def render_lines(self, title: str, lines: Sequence[str]) -> Part:
+        """Return a notice for the operator: a headline and lines, under the same rules as a report. Pure."""
 
     def send(
         self, chat_id: str, part: Part, *, key: SendKey, credentials: Mapping[str, str], seconds: float

@@ -1,11 +1,12 @@
 """Slack: chat.postMessage with a bot token. Slack answers 200 to refusals; the truth is `ok` in the body."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from watchbell.delivery.answers import Answer, Meaning, meanings, not_understood, quoted, rate_limited, told
 from watchbell.delivery.http import ChatApi
 from watchbell.delivery.interface import Delivered, NotSent, Outcome, Part, Refused, SendKey, Stamp, Unknown
 from watchbell.delivery.render import slack as dialect
+from watchbell.delivery.render.entries import notice
 from watchbell.reports.interface import Report
 
 NAME = "Slack"
@@ -58,6 +59,12 @@ class Slack:
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         return (Part(number=1, of=1, body=dialect.message(report, stamp)),)
+
+    def render_lines(self, title: str, lines: Sequence[str]) -> Part:
+        return Part(number=1, of=1, body=dialect.notice(title, lines))
+
+    def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
+        return Part(number=1, of=1, body=dialect.fields(notice(headline, lines)))
 
     def send(
         self, chat_id: str, part: Part, *, key: SendKey, credentials: Mapping[str, str], seconds: float

@@ -1,6 +1,6 @@
 """Telegram: sendMessage of the Bot API. The token is a part of the URL, which is why no message here holds one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -8,6 +8,7 @@ from watchbell.delivery.answers import REMOVED, Answer, Meaning, not_understood,
 from watchbell.delivery.http import ChatApi
 from watchbell.delivery.interface import Delivered, Outcome, Part, Refused, SendKey, Stamp, Unknown
 from watchbell.delivery.render import telegram as dialect
+from watchbell.delivery.render.entries import notice
 from watchbell.reports.interface import Report
 
 NAME = "Telegram"
@@ -60,6 +61,12 @@ class Telegram:
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         return (Part(number=1, of=1, body=dialect.message(report, stamp)),)
+
+    def render_lines(self, title: str, lines: Sequence[str]) -> Part:
+        return Part(number=1, of=1, body=dialect.notice(title, lines))
+
+    def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
+        return Part(number=1, of=1, body=dialect.fields(notice(headline, lines)))
 
     def send(
         self, chat_id: str, part: Part, *, key: SendKey, credentials: Mapping[str, str], seconds: float

@@ -19,8 +19,13 @@ SUPPRESS_EMBEDS = 1 << 2
 
 
 def message(report: Report, stamp: Stamp) -> dict[str, Any]:
+    """Return the fields of a message with as much of the report as fits."""
+    return fields(entries(report, stamp))
+
+
+def fields(whole: Sequence[Entry]) -> dict[str, Any]:
     """Return the fields of a message that mentions nobody and shows no previews."""
-    shown = fit(entries(report, stamp), lambda some: len(_content(some)) <= LONGEST_CONTENT - _MARKER_ROOM)
+    shown = fit(whole, lambda some: len(_content(some)) <= LONGEST_CONTENT - _MARKER_ROOM)
     return {"content": _content(shown), "allowed_mentions": {"parse": []}, "flags": SUPPRESS_EMBEDS}
 
 

@@ -22,6 +22,7 @@ MOST_ACTIONS = 3
 
 LONGEST_HEADLINE = 120
 LONGEST_CELL = 120
+LONGEST_NOTICE_LINE = 600
 
 #: Where even the first screen is too long, its lines are cut to this; then it fits Discord's 2,000 characters.
 LONGEST_SHORTENED_LINE = 150
@@ -51,6 +52,17 @@ class Entry:
 def entries(report: Report, stamp: Stamp) -> tuple[Entry, ...]:
     """Return the whole report, from its verdict to its foot."""
     return tuple(chain(_first_screen(report), _details(report), _foot(stamp)))
+
+
+def notice(headline_text: str, lines: Iterable[str]) -> tuple[Entry, ...]:
+    """Return a message of plain lines below a headline, such as those for the operator."""
+    first = Entry(Style.HEADLINE, literal(headline_text, LONGEST_HEADLINE), kept=True)
+    return (first, *(Entry(Style.LINE, f"• {literal(line, LONGEST_NOTICE_LINE)}") for line in lines))
+
+
+def notice_entries(title: str, lines: Sequence[str]) -> tuple[Entry, ...]:
+    """Return a notice: its headline and its lines."""
+    return (Entry(Style.HEADLINE, literal(title, LONGEST_HEADLINE), kept=True), *map(_line, lines))
 
 
 def fit(whole: Sequence[Entry], fits: Callable[[Sequence[Entry]], bool]) -> Sequence[Entry]:

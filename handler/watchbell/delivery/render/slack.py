@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any
 
 from watchbell.delivery.interface import Stamp
-from watchbell.delivery.render.entries import Entry, Style, entries, fit, headline
+from watchbell.delivery.render.entries import Entry, Style, entries, fit
 from watchbell.delivery.render.literal import unfenced
 from watchbell.reports.interface import Report
 
@@ -18,13 +18,18 @@ MOST_BLOCKS = 50
 
 
 def message(report: Report, stamp: Stamp) -> dict[str, Any]:
+    """Return the fields of a message with as much of the report as fits."""
+    return fields(entries(report, stamp))
+
+
+def fields(whole: Sequence[Entry]) -> dict[str, Any]:
     """Return the fields of a message that pings nobody and shows no previews.
 
     The fallback text is for notifications and stays short: with a long one Slack has posted a message several times.
     """
-    shown = fit(entries(report, stamp), _fits)
+    shown = fit(whole, _fits)
     return {
-        "text": escape(headline(report)),
+        "text": escape(shown[0].text),
         "mrkdwn": False,
         "parse": "none",
         "unfurl_links": False,

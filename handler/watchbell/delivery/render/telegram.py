@@ -14,8 +14,13 @@ LONGEST_TEXT = 4_096
 
 
 def message(report: Report, stamp: Stamp) -> dict[str, Any]:
+    """Return the fields of a message with as much of the report as fits."""
+    return fields(entries(report, stamp))
+
+
+def fields(whole: Sequence[Entry]) -> dict[str, Any]:
     """Return the fields of a message without link previews."""
-    shown = fit(entries(report, stamp), lambda some: utf16_units(plain.text(some)) <= LONGEST_TEXT)
+    shown = fit(whole, lambda some: utf16_units(plain.text(some)) <= LONGEST_TEXT)
     return {"text": html(shown), "parse_mode": "HTML", "link_preview_options": {"is_disabled": True}}
 
 

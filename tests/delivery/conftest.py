@@ -11,7 +11,7 @@ import pytest
 
 from fakes.chat_server import ChatServer, Message
 from watchbell.delivery.discord import Discord
-from watchbell.delivery.interface import Outcome, Provider, SendKey, Stamp
+from watchbell.delivery.interface import Outcome, Part, Provider, SendKey, Stamp
 from watchbell.delivery.slack import Slack
 from watchbell.delivery.telegram import Telegram
 from watchbell.reports.interface import Coverage, CoverageStatus, Number, Report, Verdict, Window
@@ -107,8 +107,19 @@ class Channel:
         part: int = 1,
         seconds: float = 5.0,
     ) -> Outcome:
-        chat_id = chat_id or CHATS[self.name]
         [rendered] = self.provider.render(report or self.report, self.stamp)
+        return self.send_part(rendered, chat_id=chat_id, token=token, part=part, seconds=seconds)
+
+    def send_part(
+        self,
+        rendered: Part,
+        *,
+        chat_id: str | None = None,
+        token: str | None = None,
+        part: int = 1,
+        seconds: float = 5.0,
+    ) -> Outcome:
+        chat_id = chat_id or CHATS[self.name]
         key = SendKey(task_id="a1b2c3d4e5f6", fire_time="2026-11-22T09:00Z", target=f"{self.name}:{chat_id}", part=part)
         return self.provider.send(
             chat_id, rendered, key=key, credentials={"bot_token": token or self.token}, seconds=seconds

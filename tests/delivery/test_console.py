@@ -27,6 +27,11 @@ def test_the_report_is_written_and_each_message_has_an_id(make_report, stamp):
     assert stream.getvalue().endswith("2026-11-22T09:00Z\n")
 
 
+def test_a_notice_is_plain_lines():
+    part = Console(io.StringIO()).render_lines("For the operator", ["one", "two\x1b[31m"])
+    assert part.body == {"text": "For the operator\n• one\n• two�[31m"}
+
+
 def test_a_closed_stream_is_not_sent(make_report, stamp):
     stream = io.StringIO()
     stream.close()

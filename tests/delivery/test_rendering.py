@@ -240,6 +240,17 @@ def test_fitting_is_quick_for_a_report_of_many_thousand_lines(make_report, stamp
     assert len(calls) < 20
 
 
+@pytest.mark.parametrize("count", [0, 1, 2000])
+def test_a_notice_is_a_headline_and_lines_under_the_same_rules(channel, count):
+    part = channel.provider.render_lines("For the operator", ["<!channel> @everyone run a1b2 failed"] * count)
+    channel.send_part(part)
+    [message] = channel.received
+    assert message.pings == []
+    assert "For the operator" in message.text
+    assert ("<!channel> @everyone run a1b2 failed" in message.text) == bool(count)
+    assert ("more lines left out" in message.text) == (count == 2000)
+
+
 def test_each_dialect_keeps_the_whole_of_a_long_report_within_its_limit(channel):
     rows = tuple((f"Alert{number}", str(number)) for number in range(2000))
     report = replace(channel.report, sections=(Section(title="Alerts", columns=("alert", "n"), rows=rows),))

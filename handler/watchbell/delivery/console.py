@@ -23,9 +23,6 @@ class Console:
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         return (Part(number=1, of=1, body={"text": plain.message(report, stamp)}),)
 
-    def render_lines(self, title: str, lines: Sequence[str]) -> Part:
-        return Part(number=1, of=1, body={"text": plain.notice(title, lines)})
-
     def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
         return Part(number=1, of=1, body={"text": plain.text(notice(headline, lines))})
 

@@ -93,9 +93,6 @@ class Provider(Protocol):
     def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
         """Return a message of plain lines, escaped as a report is: what the operator is told. Pure."""
 
-    def render_lines(self, title: str, lines: Sequence[str]) -> Part:
-        """Return a notice for the operator: a headline and lines, under the same rules as a report. Pure."""
-
     def send(
         self, chat_id: str, part: Part, *, key: SendKey, credentials: Mapping[str, str], seconds: float
     ) -> Outcome:

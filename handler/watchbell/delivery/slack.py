@@ -60,9 +60,6 @@ class Slack:
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         return (Part(number=1, of=1, body=dialect.message(report, stamp)),)
 
-    def render_lines(self, title: str, lines: Sequence[str]) -> Part:
-        return Part(number=1, of=1, body=dialect.notice(title, lines))
-
     def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
         return Part(number=1, of=1, body=dialect.fields(notice(headline, lines)))
 

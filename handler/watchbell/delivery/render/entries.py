@@ -60,11 +60,6 @@ def notice(headline_text: str, lines: Iterable[str]) -> tuple[Entry, ...]:
     return (first, *(Entry(Style.LINE, f"• {literal(line, LONGEST_NOTICE_LINE)}") for line in lines))
 
 
-def notice_entries(title: str, lines: Sequence[str]) -> tuple[Entry, ...]:
-    """Return a notice: its headline and its lines."""
-    return (Entry(Style.HEADLINE, literal(title, LONGEST_HEADLINE), kept=True), *map(_line, lines))
-
-
 def fit(whole: Sequence[Entry], fits: Callable[[Sequence[Entry]], bool]) -> Sequence[Entry]:
     """Return `whole`, or as much of it as `fits`: entries are dropped from the end, and the reader told how many.
 

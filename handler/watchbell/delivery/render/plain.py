@@ -3,18 +3,13 @@
 from collections.abc import Sequence
 
 from watchbell.delivery.interface import Stamp
-from watchbell.delivery.render.entries import Entry, Style, entries, notice_entries
+from watchbell.delivery.render.entries import Entry, Style, entries
 from watchbell.reports.interface import Report
 
 
 def message(report: Report, stamp: Stamp) -> str:
     """Return the whole report; a stream has no limit."""
     return text(entries(report, stamp))
-
-
-def notice(title: str, lines: Sequence[str]) -> str:
-    """Return a notice, made like a report's."""
-    return text(notice_entries(title, lines))
 
 
 def text(shown: Sequence[Entry]) -> str:

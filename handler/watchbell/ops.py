@@ -25,6 +25,9 @@ def note_run(services: Services, run: Run) -> None:
     ticks, now = services.store.ticks, services.clock.now()
     if run.status in _ILL:
         ticks.raise_notice(f"task:{run.task_id}", f"run {run.id} is {run.status}: {run.error}", now)
+    elif run.source_error:
+        # The audience has its notice; why there was no report is for the operator to mend.
+        ticks.raise_notice(f"task:{run.task_id}", f"run {run.id} has no report: {run.source_error}", now)
     elif run.status in _WELL:
         ticks.clear_notice(f"task:{run.task_id}", now)
         if not run.adhoc:
@@ -63,7 +66,8 @@ def tell_operator(services: Services, limits: Limits) -> None:
     """Send what the operator is owed, as one message; without an ops target it goes to the log, as often."""
     if limits.seconds_left() <= 0:
         return
-    notices = services.store.ticks.notices_to_tell(services.clock.now())
+    owed = services.store.ticks.notices_to_tell(services.clock.now())
+    notices = [notice for notice in owed if not _is_of_a_stopped_task(services, notice)]
     if not notices:
         return
     lines = [_line(notice) for notice in notices]
@@ -77,17 +81,29 @@ def tell_operator(services: Services, limits: Limits) -> None:
         services.store.ticks.notice_not_told(notices, services.clock.now())
 
 
+def _is_of_a_stopped_task(services: Services, notice: Notice) -> bool:
+    """Return whether the operator has ended it already, by removing, disabling or pausing the task."""
+    kind, _, task_id = notice.key.partition(":")
+    if kind not in {"task", "missed"}:
+        return False
+    expected = services.store.tasks.expectation(task_id)
+    return expected is None or expected.next_fire is None
+
+
 def _send(services: Services, limits: Limits, target: Target, lines: list[str]) -> Outcome:
     told_at = format_instant(services.clock.now())
     key = SendKey(task_id="operator", fire_time=told_at, target=str(target), part=1)
     provider = services.providers[target.provider]
-    part = provider.render_lines("Watchbell, for the operator", lines)
+    seconds = min(_SEND_SECONDS, limits.seconds_left())
     try:
+        part = provider.render_lines("Watchbell, for the operator", lines)
         credentials = services.credentials(target.provider, None)
+        return provider.send(target.chat_id, part, key=key, credentials=credentials, seconds=seconds)
     except WatchbellError as error:
         return NotSent(str(error))
-    seconds = min(_SEND_SECONDS, limits.seconds_left())
-    return provider.send(target.chat_id, part, key=key, credentials=credentials, seconds=seconds)
+    except Exception as error:
+        log.exception("a bug")  # to hear of it twice is better for an operator than not at all
+        return NotSent(f"a bug in the {target.provider} provider: {type(error).__name__}")
 
 
 def _line(notice: Notice) -> str:

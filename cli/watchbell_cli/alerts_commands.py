@@ -10,11 +10,15 @@ from watchbell.errors import ConfigError, UsageError
 from watchbell.reports.sources.alert_log import append
 from watchbell.settings import Settings, load_settings
 from watchbell_cli.home import now
+from watchbell_cli.lazy import LazyGroup
 from watchbell_cli.options import read_text
 from watchbell_cli.output import say
 
 
-@click.group()
+@click.group(
+    cls=LazyGroup,
+    commands_at={"record": (f"{__name__}:record", "Add webhook payloads from a file or standard input.")},
+)
 def alerts() -> None:
     """The alert log: a JSON-lines file of Alertmanager webhook payloads, which reports are made of.
 
@@ -24,7 +28,7 @@ def alerts() -> None:
     """
 
 
-@alerts.command()
+@click.command()
 @click.argument("file", metavar="[FILE]", default="-")
 def record(file: str) -> None:
     """Add one webhook payload, or several as JSON lines, from FILE or standard input.

@@ -9,7 +9,7 @@ from watchbell.errors import TaskError, UsageError
 from watchbell.instants import format_instant
 from watchbell.redaction import is_credential_key
 from watchbell.tasks import Target, Task, task_from_json
-from watchbell_cli.options import parse_params, read_params_file
+from watchbell_cli.options import parse_params
 
 Options = Mapping[str, Any]
 
@@ -163,7 +163,7 @@ def _change_params(raw: dict[str, Any], options: Options) -> None:
     """Set parameters: a file replaces them all, each --param sets one, --unset-param removes one."""
     params = dict(raw["params"]) if isinstance(raw.get("params"), dict) else {}
     if options["params_file"] is not None:
-        params = read_params_file(options["params_file"])
+        params = dict(options["params_file"])
     params |= parse_params(options["params"])
     for key in options.get("unset_params", ()):
         if key not in params:

@@ -85,14 +85,17 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
 def show_entries(shown: Sequence[Entry]) -> None:
     """Print entries for people, the errors of each below it."""
     rows = [_run_row(entry) if isinstance(entry, Run) else _gap_row(entry) for entry in shown]
-    notes = [_errors(entry) if isinstance(entry, Run) else () for entry in shown]
+    notes = [_errors(entry) if isinstance(entry, Run) else [_reason(entry)] for entry in shown]
     print_table(_COLUMNS, rows, flexible=(4,), notes=notes)
 
 
 def _gap_row(gap: Gap) -> tuple[str, ...]:
     first, last = format_minute(gap.first), format_minute(gap.last)
-    fires = "1 fire time" if gap.count == 1 else f"{gap.count} fire times"
-    return ("-", last if gap.count == 1 else f"{first}\nto {last}", str(gap.status), "-", f"{fires}: {gap.reason}")
+    return ("-", last if gap.count == 1 else f"{first}\nto {last}", str(gap.status), "-", "")
+
+
+def _reason(gap: Gap) -> str:
+    return f"{gap.count} {'fire time' if gap.count == 1 else 'fire times'}: {gap.reason}"
 
 
 def _run_row(run: Run) -> tuple[str, ...]:

@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+from watchbell.errors import UsageError
+from watchbell_cli.output import say
+
 
 class LazyGroup(click.Group):
     """A group that knows each command by its place (`module:name`) and a line of help."""
@@ -14,6 +17,12 @@ class LazyGroup(click.Group):
     def __init__(self, *args: Any, commands_at: Mapping[str, tuple[str, str]], **attributes: Any) -> None:
         super().__init__(*args, **attributes)
         self.commands_at = commands_at
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            say(self.get_help(ctx))
+            ctx.exit(UsageError.exit_code)
+        return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands_at)

@@ -49,7 +49,7 @@ def list_tasks(as_json: bool) -> None:
     if not entries and not listing.errors:
         say(_NEW_HERE)
     for error in listing.errors:
-        complain(str(error))
+        complain(f"task {error}")
     sys.exit(ConfigError.exit_code if listing.errors else 0)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from watchbell.errors import NotFound, UsageError
+from watchbell.errors import ConfigError, NotFound, UsageError
 from watchbell.stores.interface import Store
 from watchbell.tasks import Task
 
@@ -40,21 +40,26 @@ def _hint(text: str, names: Mapping[str, str]) -> str:
 
 
 def find_task(store: Store, text: str) -> Task:
-    """Return the task that `text` means; a broken entry of the file is named if nothing else fits."""
+    """Return the task that `text` means; when none fits, what cannot be used in the file is named too."""
     listing = store.tasks.listing()
     tasks = {task.id: task for task in listing.tasks}
     try:
         return tasks[resolve_id(text, {task.id: task.name for task in listing.tasks})]
-    except NotFound as missing:
+    except NotFound:
         if not listing.errors:
             raise
-        raise NotFound(f"{missing}; it may be one that cannot be used: {listing.errors[0]}") from None
+        raise NotFound(f"there is no usable task {text!r}, and one cannot be used: {listing.errors[0]}") from None
 
 
 def known_id(store: Store, text: str) -> str:
-    """Return the id that `text` means, also of a removed task that has a history, or of one that is broken now."""
+    """Return the id that `text` means, also of a removed task; history is there while the definitions are broken."""
     names = dict.fromkeys(store.runs.known_task_ids(), "")
-    return resolve_id(text, names | {task.id: task.name for task in store.tasks.listing().tasks})
+    try:
+        names |= {task.id: task.name for task in store.tasks.listing().tasks}
+    except ConfigError:
+        if not any(task_id.startswith(text) for task_id in names):
+            raise
+    return resolve_id(text, names)
 
 
 def find_raw(definitions: Iterable[Any], text: str) -> dict[str, Any]:

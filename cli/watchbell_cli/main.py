@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import click
@@ -15,6 +16,7 @@ PROGRAM = "watchbell"
 INTERRUPTED = 130
 _OUTPUT_FAILED = 75
 _BUG = 1
+_COMPLETE = "_WATCHBELL_COMPLETE"  # set by the completion scripts that click makes
 
 _COMMANDS = {
     "tick": ("watchbell_cli.tick_command:tick", "Do the work of one minute, and exit; a timer runs this."),
@@ -37,7 +39,7 @@ def watchbell(verbose: int, debug: bool) -> None:
 
     \b
     Example:
-      watchbell cron add --kind daily_summary --cron "0 9 * * 1-5" --provider slack --chat-id C0123ABCD
+      watchbell cron add --kind daily_summary --cron "0 9 * * 1-5" --provider slack --chat-id C0123AB
       * * * * *  watchbell tick        (one line in a crontab)
 
     \b
@@ -58,13 +60,26 @@ def main(argv: list[str]) -> NoReturn:
 
 def _run(argv: list[str]) -> int:
     try:
-        ended = watchbell.main(args=argv, prog_name=PROGRAM, standalone_mode=False)
-        return ended if isinstance(ended, int) else 0
-    except SystemExit as end:
-        if isinstance(end.__context__, BrokenPipeError):
-            return 0  # the reader has seen enough (`| head`)
-        raise
-    except click.Abort:
+        return _ended(argv)
+    except BrokenPipeError:
+        _drop_output()
+        return 0  # the reader has seen enough (`| head`)
+    except OSError as error:
+        # Files of ours have their own errors: what is left is the output.
+        with suppress(OSError):
+            _show_traceback(argv)
+            complain(f"the output cannot be written: {error.strerror or error}")
+        _drop_output()
+        return _OUTPUT_FAILED
+
+
+def _ended(argv: list[str]) -> int:
+    """Carry out the command and return its exit code; raises OSError only."""
+    try:
+        _invoke(argv)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except (KeyboardInterrupt, EOFError, click.Abort):
         return INTERRUPTED
     except click.ClickException as error:
         return _usage(error)
@@ -72,17 +87,24 @@ def _run(argv: list[str]) -> int:
         _show_traceback(argv)
         complain(str(error))
         return error.exit_code
-    except OSError as error:
-        # Files of ours have their own errors: what is left is the output.
-        _show_traceback(argv)
-        complain(f"the output cannot be written: {error.strerror or error}")
-        _drop_output()
-        return _OUTPUT_FAILED
+    except OSError:
+        raise
     except Exception as error:  # noqa: BLE001  whatever it is, a person gets one line and not a page
-        shown = _show_traceback(argv)
-        hint = "" if shown else " (WATCHBELL_DEBUG=1 shows where)"
+        hint = "" if _show_traceback(argv) else " (WATCHBELL_DEBUG=1 shows where)"
         complain(f"this is a bug, please report it: {type(error).__name__}: {error}{hint}")
         return _BUG
+    return 0
+
+
+def _invoke(argv: list[str]) -> None:
+    """Do what click's own `main` does, without its ways to end."""
+    instruction = os.environ.get(_COMPLETE)
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(watchbell, {}, PROGRAM, _COMPLETE, instruction))
+    with watchbell.make_context(PROGRAM, list(argv)) as context:
+        watchbell.invoke(context)
 
 
 def _usage(error: click.ClickException) -> int:
@@ -106,5 +128,9 @@ def _show_traceback(argv: list[str]) -> bool:
 def _drop_output() -> None:
     """Let the interpreter's last flush go nowhere; it would fail again."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+            continue
+        os.dup2(nowhere, stream.fileno())
     os.close(nowhere)

@@ -46,6 +46,23 @@ class Grace(click.ParamType[int | str]):
         return int(value)
 
 
+def _read_params_file(ctx: click.Context, param: click.Parameter, name: str | None) -> dict[str, Any] | None:
+    """Read a JSON object from a file or standard input, once; raises UsageError naming the line."""
+    if name is None or ctx.resilient_parsing:
+        return None
+    text = read_text("--params-file", name)
+    try:
+        params = json.loads(text, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        message = f"--params-file: {name}: line {error.lineno}, column {error.colno}: {error.msg}"
+        raise UsageError(message) from None  # the error itself holds the whole text
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"--params-file: {name}: {error}") from None
+    if not isinstance(params, dict):
+        raise UsageError(f"--params-file: {name} must hold a JSON object")
+    return params
+
+
 _DEFINITION = (
     click.option("--name", help="A name for people; commands take it in place of the id."),
     click.option("--target", "targets", metavar="PROVIDER:CHAT", multiple=True, help="A further target. [repeatable]"),
@@ -60,7 +77,12 @@ _DEFINITION = (
     click.option(
         "--param", "params", metavar="KEY=VALUE", multiple=True, help="A parameter, JSON or text. [repeatable]"
     ),
-    click.option("--params-file", metavar="FILE", help="A JSON object with all the parameters; - is standard input."),
+    click.option(
+        "--params-file",
+        metavar="FILE",
+        callback=_read_params_file,
+        help="A JSON object with all the parameters; - is standard input.",
+    ),
 )
 
 
@@ -111,21 +133,6 @@ def _json_or_text(text: str) -> Any:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
-
-
-def read_params_file(name: str) -> dict[str, Any]:
-    """Read a JSON object from a file or standard input; raises UsageError naming the line."""
-    text = read_text("--params-file", name)
-    try:
-        params = json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        message = f"--params-file: {name}: line {error.lineno}, column {error.colno}: {error.msg}"
-        raise UsageError(message) from None  # the error itself holds the whole text
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"--params-file: {name}: {error}") from None
-    if not isinstance(params, dict):
-        raise UsageError(f"--params-file: {name} must hold a JSON object")
-    return params
 
 
 def read_text(what: str, name: str) -> str:

@@ -60,7 +60,7 @@ class Target:
             raise ValueError(f"{text!r} is not a target; write provider:chat-id, such as slack:C0123ABCD")
         if provider not in PROVIDERS:
             raise ValueError(unknown_choice("provider", provider, PROVIDERS))
-        if any(not character.isprintable() for character in chat_id):
+        if not chat_id.isprintable():
             raise ValueError(f"the chat id {chat_id!r} holds a control character")
         return cls(provider, chat_id.strip())
 
@@ -100,6 +100,7 @@ class Task:
         return Schedule.parse(self.cron, self.timezone, task_id=self.id)
 
 
+_TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 MAX_WINDOW_HOURS = 24 * 366
 MAX_GRACE_MINUTES = 7 * 24 * 60
 DEFAULT_DELIVER_WITHIN_HOURS = 24
@@ -156,15 +157,14 @@ class _Fields:
     def read(self, name: str, convert: Callable[[Any], Any], **default: Any) -> Any:
         """Convert one field; a missing or null one takes `default`, if there is one."""
         value = self.raw.get(name)
-        path = f"{self.path}.{name}".lstrip(".")
-        if value is None:
-            if "default" in default:
-                return default["default"]
-            raise TaskError("this field is required", path=path)
+        if value is None and default:
+            return default["default"]
         try:
+            if value is None:
+                raise ValueError("this field is required")
             return convert(value)
         except ValueError as error:
-            raise TaskError(str(error), path=path) from None
+            raise TaskError(str(error), path=f"{self.path}.{name}".lstrip(".")) from None
 
 
 def _targets(fields: _Fields) -> tuple[Target, ...]:
@@ -230,8 +230,13 @@ def _choice(what: str, choices: type[StrEnum]) -> Callable[[Any], Any]:
     return convert
 
 
+def is_task_id(value: object) -> bool:
+    """Return whether `value` can name a task."""
+    return isinstance(value, str) and _TASK_ID.fullmatch(value) is not None
+
+
 def _task_id(value: Any) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", _text(value), re.ASCII):
+    if not is_task_id(_text(value)):
         raise ValueError(f"{value!r} is not a task id; use letters, digits, - and _ only")
     return str(value)
 

@@ -9,12 +9,12 @@ from typing import Any
 from watchbell.claims import Expectation, Gap, reindex, same_fires
 from watchbell.errors import TaskError
 from watchbell.instants import epoch_minute, from_epoch_minute
-from watchbell.tasks import Task, task_from_json
+from watchbell.tasks import Task, is_task_id, task_from_json
 
 
 def encode(raw: Any) -> str:
     """Return the text by which two definitions are compared and in which they are kept."""
-    return json.dumps(raw, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(raw, separators=(",", ":"))
 
 
 def index_definitions(
@@ -22,84 +22,112 @@ def index_definitions(
 ) -> list[TaskError]:
     """Bring the index in line with `raws`, touching only what changed; fires before `start` are never expected anew.
 
-    A task that is wrong keeps its last good definition, and is returned as an error. While any entry has no readable
-    id, nothing counts as removed: it may be the one.
+    A task that is wrong keeps its last good definition, and is returned as an error. While any entry has no usable id
+    of its own, nothing counts as removed: it may be the one.
     """
     known = {row["task_id"]: row for row in connection.execute("SELECT * FROM tasks")}
-    ids: dict[object, int] = {}
+    change = _Change(connection, start, recorded_at)
+    positions: dict[str, int] = {}
     errors: list[TaskError] = []
     for position, raw in enumerate(raws):
-        task_id = _readable_id(raw)
-        if task_id is not None and task_id in ids:
-            errors.append(TaskError(f"{task_id!r} is the id of [{ids[task_id]}] too", path=f"[{position}].id"))
-            continue
-        ids[task_id] = position
-        row = known.get(task_id) if task_id is not None else None
-        if row is not None and row["definition"] == encode(raw):
-            continue
         try:
-            _change(connection, row, task_from_json(raw, path=f"[{position}]"), start, recorded_at)
+            task_id = _usable_id(raw)
+            if task_id in positions:
+                raise TaskError(f"{task_id!r} is the id of [{positions[task_id]}] too", path=f"[{position}].id")
+            if task_id is not None:
+                positions[task_id] = position
+            row, definition = known.get(task_id or ""), encode(raw)
+            if row is None or row["definition"] != definition:
+                change.put(row, task_from_json(raw, path=f"[{position}]"), definition)
         except TaskError as error:
             errors.append(error)
-    if None not in ids:
-        for task_id in known.keys() - ids.keys():
-            _remove(connection, known[task_id], start, recorded_at)
+        except RecursionError:
+            errors.append(TaskError("nested too deeply", path=f"[{position}]"))
+    if len(positions) == len(raws):
+        for task_id in known.keys() - positions.keys():
+            change.remove(known[task_id])
+    change.finish()
     return errors
 
 
-def _readable_id(raw: object) -> str | None:
+def _usable_id(raw: object) -> str | None:
     task_id = raw.get("id") if isinstance(raw, dict) else None
-    return task_id if isinstance(task_id, str) else None
+    return task_id if is_task_id(task_id) else None
 
 
-def _change(
-    connection: sqlite3.Connection, row: sqlite3.Row | None, task: Task, start: datetime, recorded_at: float
-) -> None:
-    revision = _next_revision(connection)
-    old = expectation_from_row(row) if row is not None else None
-    if old is not None and same_fires(old.task, task):
-        connection.execute(
-            "UPDATE tasks SET definition = ?, revision = ? WHERE task_id = ?", (encode(task.raw), revision, task.id)
+class _Change:
+    """One change of any number of tasks, within one transaction.
+
+    Revisions count every change of any task, so that a removed and re-added task never has an old one again.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, start: datetime, recorded_at: float) -> None:
+        self._connection = connection
+        self._start = start
+        self._recorded_at = recorded_at
+        row = connection.execute("SELECT value FROM meta WHERE key = 'revision'").fetchone()
+        self._revision = int(row["value"]) if row is not None else 0
+        self._tasks: list[tuple[Any, ...]] = []
+        self._schedules: list[tuple[Any, ...]] = []
+
+    def put(self, row: sqlite3.Row | None, task: Task, definition: str) -> None:
+        """Index a new definition of `task`; `row` is what the index held of it."""
+        self._revision += 1
+        old = expectation_from_row(row) if row is not None else None
+        if row is not None and old is not None and same_fires(old.task, task):
+            kept = (row["next_fire"], row["paused_from_minute"])
+            self._tasks.append((task.id, self._revision, definition, *kept))
+            return
+        start = self._unsettled(task.id)
+        outcome = reindex(old, task, start)
+        if old is not None:
+            self._end(task.id, outcome.gaps, start)
+        expects = (_minute(outcome.next_fire), _minute(outcome.paused_from))
+        self._tasks.append((task.id, self._revision, definition, *expects))
+        if task.enabled:
+            self._schedules.append((task.id, self._revision, task.cron, task.timezone, epoch_minute(start)))
+
+    def remove(self, row: sqlite3.Row) -> None:
+        """Forget a task, but not its history."""
+        old = expectation_from_row(row)
+        start = self._unsettled(old.task.id)
+        self._end(old.task.id, reindex(old, None, start).gaps, start)
+        self._connection.execute("DELETE FROM tasks WHERE task_id = ?", (old.task.id,))
+        self._connection.execute("DELETE FROM notices WHERE key = ?", (f"task:{old.task.id}",))
+
+    def finish(self) -> None:
+        """Write what was put."""
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO tasks (task_id, revision, definition, next_fire, paused_from_minute)"
+            " VALUES (?, ?, ?, ?, ?)",
+            self._tasks,
         )
-        return
-    outcome = reindex(old, task, start)
-    write_gaps(connection, outcome.gaps, recorded_at)
-    if old is not None:
-        _close_schedule(connection, task.id, start)
-    connection.execute(
-        "INSERT INTO tasks (task_id, revision, definition, next_fire, paused_from_minute) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (task_id) DO UPDATE SET revision = excluded.revision, definition = excluded.definition,"
-        " next_fire = excluded.next_fire, paused_from_minute = excluded.paused_from_minute",
-        (task.id, revision, encode(task.raw), _minute(outcome.next_fire), _minute(outcome.paused_from)),
-    )
-    if task.enabled:
-        connection.execute(
+        self._connection.executemany(
             "INSERT INTO schedules (task_id, revision, cron, timezone, from_minute) VALUES (?, ?, ?, ?, ?)",
-            (task.id, revision, task.cron, task.timezone, epoch_minute(start)),
+            self._schedules,
+        )
+        self._connection.execute(
+            "INSERT OR REPLACE INTO meta (key, value) VALUES ('revision', ?)", (str(self._revision),)
         )
 
+    def _unsettled(self, task_id: str) -> datetime:
+        """Return from when on a change of a task counts: what is settled stays settled, also when the clock was set
+        back or a tick came ahead of it."""
+        (settled,) = self._connection.execute(
+            "SELECT max(ifnull((SELECT due_at / 60 FROM runs WHERE task_id = :id AND NOT adhoc"
+            "                   ORDER BY due_at DESC LIMIT 1), 0),"
+            "           ifnull((SELECT max(last_fire) FROM gaps WHERE task_id = :id), 0))",
+            {"id": task_id},
+        ).fetchone()
+        return max(self._start, from_epoch_minute(int(settled) + 1))
 
-def _remove(connection: sqlite3.Connection, row: sqlite3.Row, start: datetime, recorded_at: float) -> None:
-    old = expectation_from_row(row)
-    write_gaps(connection, reindex(old, None, start).gaps, recorded_at)
-    _close_schedule(connection, old.task.id, start)
-    connection.execute("DELETE FROM tasks WHERE task_id = ?", (old.task.id,))
-    connection.execute("DELETE FROM notices WHERE key = ?", (f"task:{old.task.id}",))
-
-
-def _close_schedule(connection: sqlite3.Connection, task_id: str, start: datetime) -> None:
-    connection.execute(
-        "UPDATE schedules SET to_minute = ? WHERE task_id = ? AND to_minute IS NULL", (epoch_minute(start), task_id)
-    )
-
-
-def _next_revision(connection: sqlite3.Connection) -> int:
-    """Count every change of any task, so that a removed and re-added task never has an old revision again."""
-    row = connection.execute(
-        "INSERT INTO meta (key, value) VALUES ('revision', '1')"
-        " ON CONFLICT (key) DO UPDATE SET value = CAST(value AS INTEGER) + 1 RETURNING value"
-    ).fetchone()
-    return int(row["value"])
+    def _end(self, task_id: str, gaps: Iterable[Gap], start: datetime) -> None:
+        """Settle what a definition still owed before `start`, where it ends."""
+        write_gaps(self._connection, gaps, self._recorded_at)
+        self._connection.execute(
+            "UPDATE schedules SET to_minute = ? WHERE task_id = ? AND to_minute IS NULL",
+            (epoch_minute(start), task_id),
+        )
 
 
 def expectation_from_row(row: sqlite3.Row, *, live_run: bool = False) -> Expectation:

@@ -2,9 +2,21 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TextIO
 
-from watchbell.delivery.interface import Delivered, NotSent, Outcome, Part, SendKey, Stamp, Unknown
+from watchbell.delivery.interface import (
+    Absent,
+    CannotTell,
+    Delivered,
+    Found,
+    NotSent,
+    Outcome,
+    Part,
+    SendKey,
+    Stamp,
+    Unknown,
+)
 from watchbell.delivery.render import plain
 from watchbell.delivery.render.entries import notice
 from watchbell.reports.interface import Report
@@ -14,6 +26,7 @@ class Console:
     """Writes reports to a text stream, one at a time."""
 
     name = "console"
+    repeat_window = timedelta()
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -26,8 +39,18 @@ class Console:
     def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
         return Part(number=1, of=1, body={"text": plain.text(notice(headline, lines))})
 
+    def reserve(self, chat_id: str, credentials: Mapping[str, str]) -> float:
+        return 0.0
+
     def send(
-        self, chat_id: str, part: Part, *, key: SendKey, credentials: Mapping[str, str], seconds: float
+        self,
+        chat_id: str,
+        part: Part,
+        *,
+        key: SendKey,
+        credentials: Mapping[str, str],
+        seconds: float,
+        first_id: str | None = None,
     ) -> Outcome:
         with self._turn:
             try:
@@ -41,6 +64,18 @@ class Console:
                 return Unknown(f"console: writing failed ({error.strerror})")
             self._written += 1
             return Delivered(f"{chat_id}:{self._written}")
+
+    def find(
+        self,
+        chat_id: str,
+        *,
+        key: SendKey,
+        sent_at: datetime,
+        credentials: Mapping[str, str],
+        seconds: float,
+        first_id: str | None = None,
+    ) -> Found | Absent | CannotTell:
+        return CannotTell("a stream cannot be asked")
 
 
 def _encodable(text: str, encoding: str | None) -> str:

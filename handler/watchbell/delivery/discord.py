@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -17,7 +18,19 @@ from watchbell.delivery.answers import (
     words,
 )
 from watchbell.delivery.http import ChatApi
-from watchbell.delivery.interface import Delivered, NotSent, Outcome, Part, Refused, SendKey, Stamp, Unknown
+from watchbell.delivery.interface import (
+    Absent,
+    CannotTell,
+    Delivered,
+    Found,
+    NotSent,
+    Outcome,
+    Part,
+    Refused,
+    SendKey,
+    Stamp,
+    Unknown,
+)
 from watchbell.delivery.render import discord as dialect
 from watchbell.delivery.render.entries import notice
 from watchbell.reports.interface import Report
@@ -62,6 +75,7 @@ class Discord:
     """Posts to channels as a Discord bot."""
 
     name = "discord"
+    repeat_window = timedelta(minutes=2)
 
     def __init__(self, api_url: str = "https://discord.com/api/v10") -> None:
         self._api = ChatApi(NAME, api_url)
@@ -72,8 +86,18 @@ class Discord:
     def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
         return Part(number=1, of=1, body=dialect.fields(notice(headline, lines)))
 
+    def reserve(self, chat_id: str, credentials: Mapping[str, str]) -> float:
+        return 0.0
+
     def send(
-        self, chat_id: str, part: Part, *, key: SendKey, credentials: Mapping[str, str], seconds: float
+        self,
+        chat_id: str,
+        part: Part,
+        *,
+        key: SendKey,
+        credentials: Mapping[str, str],
+        seconds: float,
+        first_id: str | None = None,
     ) -> Outcome:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", chat_id, re.ASCII):
             return Refused(f"{NAME}: a channel id is a number such as 1100000000000000000: check the chat id")
@@ -85,6 +109,18 @@ class Discord:
             seconds=seconds,
         )
         return outcome(answer) if isinstance(answer, Answer) else answer
+
+    def find(
+        self,
+        chat_id: str,
+        *,
+        key: SendKey,
+        sent_at: datetime,
+        credentials: Mapping[str, str],
+        seconds: float,
+        first_id: str | None = None,
+    ) -> Found | Absent | CannotTell:
+        return CannotTell("Discord was not asked")
 
 
 def outcome(answer: Answer) -> Outcome:

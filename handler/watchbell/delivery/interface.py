@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -82,10 +83,31 @@ class Part:
     body: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The message of a send of unknown fate is there."""
+
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """It is provably not there: the provider was asked late enough, and the read provably works."""
+
+
+@dataclass(frozen=True, slots=True)
+class CannotTell:
+    """The provider has no means to tell, or the question failed; `why` is for the operator."""
+
+    why: str
+
+
 class Provider(Protocol):
     """A way to reach people."""
 
     name: str
+    #: For how long after its intent a send may be repeated with the same key without becoming a second message.
+    repeat_window: timedelta
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         """Return the report in this provider's dialect, within its limits, all outside text escaped. Pure."""
@@ -93,10 +115,36 @@ class Provider(Protocol):
     def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
         """Return a message of plain lines, escaped as a report is: what the operator is told. Pure."""
 
+    def reserve(self, chat_id: str, credentials: Mapping[str, str]) -> float:
+        """Take a place within the provider's documented rates; return the seconds to wait before sending."""
+
     def send(
-        self, chat_id: str, part: Part, *, key: SendKey, credentials: Mapping[str, str], seconds: float
+        self,
+        chat_id: str,
+        part: Part,
+        *,
+        key: SendKey,
+        credentials: Mapping[str, str],
+        seconds: float,
+        first_id: str | None = None,
     ) -> Outcome:
         """Send one part within `seconds`. Never raises for what the network or the provider does.
 
         `credentials` are the resolved ones for this provider (`bot_token` …), empty for those that need none.
+        `first_id` is the message id of part 1, for providers that thread the further ones below it.
+        """
+
+    def find(
+        self,
+        chat_id: str,
+        *,
+        key: SendKey,
+        sent_at: datetime,
+        credentials: Mapping[str, str],
+        seconds: float,
+        first_id: str | None = None,
+    ) -> Found | Absent | CannotTell:
+        """Ask what became of the send with `key`, whose request began at or after `sent_at`.
+
+        Absent only where that is proof: the caller asks no earlier than the send could still arrive.
         """

@@ -1,10 +1,23 @@
 """Slack: chat.postMessage with a bot token. Slack answers 200 to refusals; the truth is `ok` in the body."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 
 from watchbell.delivery.answers import Answer, Meaning, meanings, not_understood, quoted, rate_limited, told
 from watchbell.delivery.http import ChatApi
-from watchbell.delivery.interface import Delivered, NotSent, Outcome, Part, Refused, SendKey, Stamp, Unknown
+from watchbell.delivery.interface import (
+    Absent,
+    CannotTell,
+    Delivered,
+    Found,
+    NotSent,
+    Outcome,
+    Part,
+    Refused,
+    SendKey,
+    Stamp,
+    Unknown,
+)
 from watchbell.delivery.render import slack as dialect
 from watchbell.delivery.render.entries import notice
 from watchbell.reports.interface import Report
@@ -53,6 +66,7 @@ class Slack:
     """Posts to channels as a Slack app."""
 
     name = "slack"
+    repeat_window = timedelta()
 
     def __init__(self, api_url: str = "https://slack.com/api") -> None:
         self._api = ChatApi(NAME, api_url)
@@ -63,8 +77,18 @@ class Slack:
     def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
         return Part(number=1, of=1, body=dialect.fields(notice(headline, lines)))
 
+    def reserve(self, chat_id: str, credentials: Mapping[str, str]) -> float:
+        return 0.0
+
     def send(
-        self, chat_id: str, part: Part, *, key: SendKey, credentials: Mapping[str, str], seconds: float
+        self,
+        chat_id: str,
+        part: Part,
+        *,
+        key: SendKey,
+        credentials: Mapping[str, str],
+        seconds: float,
+        first_id: str | None = None,
     ) -> Outcome:
         marker = {"event_type": EVENT_TYPE, "event_payload": {"key": key.digest()}}
         answer = self._api.post(
@@ -77,6 +101,18 @@ class Slack:
             seconds=seconds,
         )
         return outcome(answer) if isinstance(answer, Answer) else answer
+
+    def find(
+        self,
+        chat_id: str,
+        *,
+        key: SendKey,
+        sent_at: datetime,
+        credentials: Mapping[str, str],
+        seconds: float,
+        first_id: str | None = None,
+    ) -> Found | Absent | CannotTell:
+        return CannotTell("Slack was not asked")
 
 
 def outcome(answer: Answer) -> Outcome:

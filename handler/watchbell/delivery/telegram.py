@@ -1,12 +1,24 @@
 """Telegram: sendMessage of the Bot API. The token is a part of the URL, which is why no message here holds one."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from watchbell.delivery.answers import REMOVED, Answer, Meaning, not_understood, quoted, rate_limited, told
 from watchbell.delivery.http import ChatApi
-from watchbell.delivery.interface import Delivered, Outcome, Part, Refused, SendKey, Stamp, Unknown
+from watchbell.delivery.interface import (
+    Absent,
+    CannotTell,
+    Delivered,
+    Found,
+    Outcome,
+    Part,
+    Refused,
+    SendKey,
+    Stamp,
+    Unknown,
+)
 from watchbell.delivery.render import telegram as dialect
 from watchbell.delivery.render.entries import notice
 from watchbell.reports.interface import Report
@@ -55,6 +67,7 @@ class Telegram:
     """Posts to chats as a Telegram bot."""
 
     name = "telegram"
+    repeat_window = timedelta()
 
     def __init__(self, api_url: str = "https://api.telegram.org") -> None:
         self._api = ChatApi(NAME, api_url)
@@ -65,8 +78,18 @@ class Telegram:
     def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
         return Part(number=1, of=1, body=dialect.fields(notice(headline, lines)))
 
+    def reserve(self, chat_id: str, credentials: Mapping[str, str]) -> float:
+        return 0.0
+
     def send(
-        self, chat_id: str, part: Part, *, key: SendKey, credentials: Mapping[str, str], seconds: float
+        self,
+        chat_id: str,
+        part: Part,
+        *,
+        key: SendKey,
+        credentials: Mapping[str, str],
+        seconds: float,
+        first_id: str | None = None,
     ) -> Outcome:
         """Send one message. Telegram has no place for `key`: it can neither drop a repeat nor be asked about one."""
         answer = self._api.post(
@@ -76,6 +99,18 @@ class Telegram:
             seconds=seconds,
         )
         return outcome(answer) if isinstance(answer, Answer) else answer
+
+    def find(
+        self,
+        chat_id: str,
+        *,
+        key: SendKey,
+        sent_at: datetime,
+        credentials: Mapping[str, str],
+        seconds: float,
+        first_id: str | None = None,
+    ) -> Found | Absent | CannotTell:
+        return CannotTell("Telegram lets no bot read what it has sent")
 
 
 def outcome(answer: Answer) -> Outcome:

@@ -97,7 +97,8 @@ def home_folder(environ: "Mapping[str, str]") -> str:
 
 def settings_state(environ: "Mapping[str, str]") -> str:
     """Return what changes when config.toml does."""
-    return file_state(environ.get("WATCHBELL_CONFIG") or f"{home_folder(environ)}/config.toml") or "none"
+    named = environ.get("WATCHBELL_CONFIG")
+    return file_state(os.path.expanduser(named) if named else f"{home_folder(environ)}/config.toml") or "none"
 
 
 def file_state(path: str) -> str | None:

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ import pytest
 
 from faults.dying_tick import tick_of
 from faults.scene import Scene, a_scene
+from services.conftest import program as path_of_program
 from services.conftest import pytest_runtest_setup  # noqa: F401  the `service` marker, also in this folder
 from watchbell.claims import Gap
 from watchbell.clock import SystemClock
@@ -164,3 +165,9 @@ def chat(request: pytest.FixtureRequest) -> str:
 def scene(tmp_path: Path) -> Iterator[Scene]:
     with a_scene(tmp_path / "home") as opened:
         yield opened
+
+
+@pytest.fixture
+def program() -> Callable[[str], str | None]:
+    """Return `program(name)`, the path of a service's program."""
+    return path_of_program

@@ -17,6 +17,7 @@ from watchbell_cli.home import now
 from watchbell_cli.output import print_text
 
 _ADD = ("--kind", "daily_summary", "--name", "Demo digest", "--cron", "* * * * *", "--provider", "console")
+_SECONDS = 60
 
 
 @click.command()
@@ -75,11 +76,13 @@ class _Shell:
     def read(self, *arguments: str) -> str:
         """Run the command and return what it printed; raises DeliveryError when it failed."""
         command = [sys.executable, "-P", "-m", "watchbell_cli", *arguments]
-        done = subprocess.run(command, env=self._environ, capture_output=True, text=True, timeout=60)  # noqa: S603
+        line = f"`watchbell {' '.join(arguments)}`"
+        try:
+            done = subprocess.run(command, env=self._environ, capture_output=True, text=True, timeout=_SECONDS)  # noqa: S603
+        except subprocess.TimeoutExpired:
+            raise DeliveryError(f"{line} did not end within {_SECONDS} seconds") from None
         if done.returncode:
-            raise DeliveryError(
-                f"`watchbell {' '.join(arguments)}` ended with {done.returncode}: {done.stderr.strip()}"
-            )
+            raise DeliveryError(f"{line} ended with {done.returncode}: {done.stderr.strip()}")
         return done.stdout
 
 

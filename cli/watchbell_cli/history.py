@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from watchbell.claims import Gap
+from watchbell.claims import Gap, Status
 from watchbell.errors import UsageError
 from watchbell.instants import format_instant, format_minute, parse_instant
 from watchbell.json_shapes import gap_to_json, parts_by_target, run_to_json
@@ -85,7 +85,7 @@ def entry_to_json(entry: Entry) -> dict[str, Any]:
 def show_entries(shown: Sequence[Entry]) -> None:
     """Print entries for people, the errors of each below it."""
     rows = [_run_row(entry) if isinstance(entry, Run) else _gap_row(entry) for entry in shown]
-    notes = [_errors(entry) if isinstance(entry, Run) else [_reason(entry)] for entry in shown]
+    notes = [_remarks(entry) if isinstance(entry, Run) else [_reason(entry)] for entry in shown]
     print_table(_COLUMNS, rows, flexible=(4,), notes=notes)
 
 
@@ -111,7 +111,15 @@ def _run_row(run: Run) -> tuple[str, ...]:
     return (started, run.fire_time, str(run.status), str(run.attempt), "\n".join(ids))
 
 
-def _errors(run: Run) -> list[str]:
-    """Return what went wrong; texts in the ledger were written by others, too."""
+def _remarks(run: Run) -> list[str]:
+    """Return what went wrong, and when it is tried again; texts in the ledger were written by others, too."""
     labelled = (("error", run.error), ("source error", run.source_error))
-    return [f"{label}: {redact(text)}" for label, text in labelled if text]
+    remarks = [f"{label}: {redact(text)}" for label, text in labelled if text]
+    if run.status is not Status.RUNNING and run.wake_at is not None:
+        remarks.append(f"to be tried again from {format_instant(run.wake_at)} on")
+    return remarks
+
+
+def gap_at(store: Store, task_id: str, minute: datetime) -> Gap | None:
+    """Return the range without runs that a minute falls into."""
+    return next((gap for gap in store.runs.gaps(task_id, limit=_MOST_GAPS) if gap.first <= minute <= gap.last), None)

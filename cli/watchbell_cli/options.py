@@ -12,11 +12,13 @@ import click
 
 from watchbell.errors import UsageError
 from watchbell.instants import parse_instant
+from watchbell.tasks import PROVIDERS, CatchUp, Kind, OnUnknown
+from watchbell_cli.completion import one_of, tasks, zones
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-task_argument = click.argument("task", metavar="TASK")
+task_argument = click.argument("task", metavar="TASK", shell_complete=tasks)
 
 
 class Instant(click.ParamType[datetime]):
@@ -68,9 +70,17 @@ _DEFINITION = (
     click.option("--target", "targets", metavar="PROVIDER:CHAT", multiple=True, help="A further target. [repeatable]"),
     click.option("--window", type=int, metavar="HOURS", help="The hours a report looks back. [default: 24]"),
     click.option("--grace", type=Grace(), metavar="MINUTES", help="How late a fire may still start, or `default`."),
-    click.option("--catch-up", metavar="WHICH", help="Which late fires run: latest, all or none. [default: latest]"),
     click.option(
-        "--on-unknown", metavar="WHAT", help="A message that may have arrived: hold or resend. [default: hold]"
+        "--catch-up",
+        metavar="WHICH",
+        shell_complete=one_of(*CatchUp),
+        help="Which late fires run: latest, all or none. [default: latest]",
+    ),
+    click.option(
+        "--on-unknown",
+        metavar="WHAT",
+        shell_complete=one_of(*OnUnknown),
+        help="A message that may have arrived: hold or resend. [default: hold]",
     ),
     click.option("--skip-if-quiet/--no-skip-if-quiet", default=None, help="Send nothing when all is proven well."),
     click.option("--deliver-within", type=int, metavar="HOURS", help="How long sending is retried. [default: 24]"),
@@ -92,11 +102,12 @@ def definition_options(*, required: bool) -> Callable[[Command], Command]:
         click.option(
             "--kind",
             required=required,
+            shell_complete=one_of(*Kind),
             help="daily_summary, weekly_audit, incident_window_replay, synthetic_run or custom_investigation.",
         ),
         click.option("--cron", required=required, metavar="EXPR", help='Five fields, such as "0 9 * * 1-5".'),
-        click.option("--tz", metavar="ZONE", help="The zone of the expression. [default: UTC]"),
-        click.option("--provider", help="telegram, slack, discord or console."),
+        click.option("--tz", metavar="ZONE", shell_complete=zones, help="The zone of the expression. [default: UTC]"),
+        click.option("--provider", shell_complete=one_of(*PROVIDERS), help="telegram, slack, discord or console."),
         click.option("--chat-id", metavar="ID", help="The chat, channel or user; the console needs none."),
         *_DEFINITION,
     )

@@ -4,12 +4,14 @@ from datetime import datetime
 
 import click
 
+from watchbell.claims import Gap
 from watchbell.errors import UsageError
 from watchbell.instants import floor_minute, format_instant, format_minute
 from watchbell.json_shapes import why_to_json
 from watchbell.schedule import Schedule, Why
 from watchbell.stores.interface import Run
 from watchbell.tasks import Task
+from watchbell_cli.history import gap_at
 from watchbell_cli.home import now, opened_store
 from watchbell_cli.lookup import find_task
 from watchbell_cli.options import Instant, as_json, task_argument
@@ -75,17 +77,29 @@ def why(task: str, at: datetime, as_json: bool) -> None:
     with opened_store() as store:
         found = find_task(store, task)
         run = store.runs.find(found.id, format_minute(minute))
+        gap = gap_at(store, found.id, minute)
     try:
         answer = found.schedule.why(minute)
     except ValueError as error:
         raise UsageError(f"--at: {error}") from None
+    gap = gap if answer.due and run is None else None
     if as_json:
-        print_json(why_to_json(answer, run))
+        print_json(why_to_json(answer, run, gap))
     else:
-        _show_why(found, answer, run, minute)
+        _show_why(found, answer, minute, _what_happened(answer, run, gap, minute))
 
 
-def _show_why(task: Task, answer: Why, run: Run | None, minute: datetime) -> None:
+def _what_happened(answer: Why, run: Run | None, gap: Gap | None, minute: datetime) -> str:
+    if run is not None:
+        return f"{run.status}, started {format_instant(run.started_at)}"
+    if gap is not None:
+        return f"none: {gap.status} ({gap.reason})"
+    if not answer.due:
+        return "none"
+    return "still to come" if minute > now() else "none: it is overdue, or the task was not like this then"
+
+
+def _show_why(task: Task, answer: Why, minute: datetime, happened: str) -> None:
     verdict = "fires" if answer.due else "does not fire"
     print_text(f"{task.cron} {verdict} at {local(minute, task.timezone)} ({format_minute(minute)}), {task.timezone}")
     rows = [
@@ -93,5 +107,4 @@ def _show_why(task: Task, answer: Why, run: Run | None, minute: datetime) -> Non
     ]
     print_table(("FIELD", "CLOCK", "WANTED", ""), rows)
     state = [] if state_text(task) == "enabled" else [("state", state_text(task))]
-    ran = f"{run.status}, started {format_instant(run.started_at)}" if run else "none at this minute"
-    print_fields([*([("note", answer.note)] if answer.note else []), *state, ("run", ran)])
+    print_fields([*([("note", answer.note)] if answer.note else []), *state, ("run", happened)])

@@ -116,8 +116,8 @@ def listed_task_to_json(task: Task, next_fire: datetime | None, last_run: Run | 
     }
 
 
-def why_to_json(why: Why, run: Run | None) -> Shape:
-    """Return the answer of `cron why`, and the run of that minute if there is one."""
+def why_to_json(why: Why, run: Run | None, gap: Gap | None = None) -> Shape:
+    """Return the answer of `cron why`, with the run of that minute, or the range without runs that it falls into."""
     return {
         "due": why.due,
         "local": why.local.isoformat(timespec="minutes"),
@@ -126,6 +126,7 @@ def why_to_json(why: Why, run: Run | None) -> Shape:
         ],
         "note": why.note,
         "run": run_to_json(run) if run is not None else None,
+        "gap": gap_to_json(gap) if gap is not None else None,
     }
 
 

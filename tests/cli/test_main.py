@@ -118,9 +118,15 @@ def test_a_bug_is_one_line_and_exit_code_1_and_shows_its_place_only_when_asked(p
     assert "sekret" not in ended.err + shown.err
 
 
-def test_shell_completion_knows_commands_and_options(process: Run) -> None:
+def test_shell_completion_knows_commands_values_and_tasks(process: Run, add: Run) -> None:
     environ = {"_WATCHBELL_COMPLETE": "bash_complete", "COMP_WORDS": "watchbell cron l", "COMP_CWORD": "2"}
     assert process(**environ).out.split() == ["plain,list", "plain,logs"]
+    environ["COMP_WORDS"], environ["COMP_CWORD"] = "watchbell cron add --kind w", "4"
+    assert process(**environ).out.split() == ["plain,weekly_audit"]
+    environ["COMP_WORDS"], environ["COMP_CWORD"] = "watchbell cron show Dig", "3"
+    assert (process(**environ).code, process(**environ).out.split()) == (0, [])
+    add("--name", "Digest")
+    assert process(**environ).out.split() == ["plain,Digest"]
     assert "_watchbell_completion" in process(_WATCHBELL_COMPLETE="bash_source").out
 
 

@@ -180,6 +180,22 @@ def test_logs_are_runs_and_ranges_without_a_run_newest_first(watchbell: Run, led
     assert max(map(text_width, table.splitlines())) <= 80
 
 
+def test_why_names_the_range_that_a_missed_fire_is_in(watchbell: Run, ledger: str) -> None:
+    answer = watchbell("cron", "why", ledger, "--at", "2020-01-03T09:00Z", "--json").json
+    assert (answer["due"], answer["run"], answer["gap"]["reason"]) == (True, None, "no tick")
+    assert "none: missed (no tick)" in watchbell("cron", "why", ledger, "--at", "2020-01-03T09:00Z").out
+    assert watchbell("cron", "why", ledger, "--at", "2020-01-03T10:00Z", "--json").json["gap"] is None
+    assert "still to come" in watchbell("cron", "why", ledger, "--at", "2090-01-02T09:00Z").out
+
+
+def test_a_run_that_waits_says_when_it_is_tried_again(watchbell: Run, ledger: str, home: Path) -> None:
+    store = LocalStore(home)
+    with store._database.write() as connection:
+        connection.execute("UPDATE runs SET status = 'waiting', wake_at = 4102444800")
+    store.close()
+    assert "to be tried again from 2100-01-01T00:00:00Z on" in watchbell("cron", "logs", ledger).out
+
+
 def test_logs_are_paged_and_say_how_to_go_on(watchbell: Run, ledger: str) -> None:
     seen, before = [], ()
     for _ in range(3):

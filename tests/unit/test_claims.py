@@ -1,4 +1,4 @@
-"""What to run, what was missed, how it ended: the rules of claims.py, and what no sequence of ticks and edits breaks."""
+"""What to run, what was missed, how it ended: the rules of claims.py, which no sequence of ticks and edits breaks."""
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -669,7 +669,7 @@ class TestOwners:
         )
 
     def test_the_lease_of_another_machine_is_believed_a_minute_longer(self) -> None:
-        assert CLOCK_SKEW == timedelta(seconds=60)
+        assert timedelta(seconds=60) == CLOCK_SKEW
 
     def test_a_clock_set_forward_takes_nothing_from_a_process_that_lives_here(self) -> None:
         assert not owner_is_gone(

@@ -1,13 +1,15 @@
 """`watchbell cron list` and `show`."""
 
 import sys
+from datetime import datetime
 
 import click
 
 from watchbell.errors import ConfigError
 from watchbell.instants import format_minute
 from watchbell.json_shapes import listed_task_to_json, run_to_json, task_to_json
-from watchbell.stores.interface import Run
+from watchbell.stores.interface import Run, Store
+from watchbell.tasks import Task
 from watchbell_cli.history import show_entries
 from watchbell_cli.home import now, opened_store
 from watchbell_cli.lookup import find_task
@@ -16,6 +18,7 @@ from watchbell_cli.output import complain, print_fields, print_json, print_table
 from watchbell_cli.task_views import details, essentials, fires_text, list_row, next_fire_of
 from watchbell_cli.times import coming_fires
 
+_COLUMNS = ("ID", "NAME AND TARGETS", "SCHEDULE", "NEXT FIRE", "LAST RUN")
 _LAST_RUNS = 5
 _NEW_HERE = "no tasks yet; add one: watchbell cron add --kind daily_summary --cron '0 9 * * 1-5' --provider console"
 
@@ -33,24 +36,22 @@ def list_tasks(as_json: bool) -> None:
     at = now()
     with opened_store() as store:
         listing = store.tasks.listing()
-        newest = store.runs.newest()
-        entries = [
-            (task, next_fire_of(task, store.tasks.expectation(task.id), at), newest.get(task.id))
-            for task in listing.tasks
-        ]
+        entries = _entries(store, listing.tasks, at)
     if as_json:
         print_json([listed_task_to_json(*entry) for entry in entries])
     elif entries:
-        print_table(
-            ("ID", "NAME AND TARGETS", "SCHEDULE", "NEXT FIRE", "LAST RUN"),
-            [list_row(*entry, at) for entry in entries],
-            flexible=(1, 2),
-        )
+        print_table(_COLUMNS, [list_row(*entry, at) for entry in entries], flexible=(1, 2))
     if not entries and not listing.errors:
         say(_NEW_HERE)
     for error in listing.errors:
         complain(f"task {error}")
     sys.exit(ConfigError.exit_code if listing.errors else 0)
+
+
+def _entries(store: Store, tasks: tuple[Task, ...], at: datetime) -> list[tuple[Task, datetime | None, Run | None]]:
+    """Return each task with its next fire and its last run."""
+    newest = store.runs.newest()
+    return [(task, next_fire_of(task, store.tasks.expectation(task.id), at), newest.get(task.id)) for task in tasks]
 
 
 @click.command()
@@ -66,12 +67,13 @@ def show(task: str, as_json: bool) -> None:
     with opened_store() as store:
         shown = find_task(store, task)
         runs = store.runs.history(shown.id, limit=_LAST_RUNS)
-    fires = coming_fires(shown, now())
+    at = now()
+    fires = coming_fires(shown, at)
     if as_json:
         more = {"next_fires": [format_minute(fire) for fire in fires], "last_runs": [run_to_json(run) for run in runs]}
         print_json(task_to_json(shown) | more)
         return
-    print_fields([*essentials(shown), *details(shown), ("next fires", fires_text(shown, fires))])
+    print_fields([*essentials(shown), *details(shown, at), ("next fires", fires_text(shown, fires, at))])
     _show_runs(runs)
 
 

@@ -19,7 +19,7 @@ def show_definition(task: Task, at: datetime, *, as_json: bool) -> None:
     if as_json:
         print_json(task_to_json(task) | {"next_fires": [format_minute(fire) for fire in fires]})
     else:
-        print_fields([*essentials(task), ("next fires", fires_text(task, fires))])
+        print_fields([*essentials(task), ("next fires", fires_text(task, fires, at))])
 
 
 def essentials(task: Task) -> list[tuple[str, str]]:
@@ -34,13 +34,13 @@ def essentials(task: Task) -> list[tuple[str, str]]:
     ]
 
 
-def details(task: Task) -> list[tuple[str, str]]:
+def details(task: Task, at: datetime) -> list[tuple[str, str]]:
     """Return the other fields, the unknown ones too; credentials are masked."""
     grace = "default" if task.grace is None else f"{task.grace // timedelta(minutes=1)} minutes"
     masked = redact_json({"params": task.params})["params"]
     return [
         ("window", f"{task.window_hours} hours"),
-        ("state", state_text(task)),
+        ("state", state_text(task, at)),
         ("grace", grace),
         ("catch up", str(task.catch_up)),
         ("on unknown", str(task.on_unknown)),
@@ -57,20 +57,24 @@ def _value(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def state_text(task: Task) -> str:
-    """Return whether a task fires at all."""
+ENABLED = "enabled"
+
+
+def state_text(task: Task, at: datetime) -> str:
+    """Return whether a task fires at all; a pause that has come to its end is none."""
     if not task.enabled:
         return "disabled"
-    if task.pause is None:
-        return "enabled"
+    if task.pause is None or (task.pause.until is not None and task.pause.until <= at):
+        return ENABLED
     return "paused" if task.pause.until is None else f"paused until {format_instant(task.pause.until)}"
 
 
-def fires_text(task: Task, fires: list[datetime]) -> str:
+def fires_text(task: Task, fires: list[datetime], at: datetime) -> str:
     """Return the coming fires, one a line, or why there are none."""
     lines = [local_and_utc(fire, task.timezone) for fire in fires]
-    if not task.enabled or task.pause is not None:
-        lines.insert(0, state_text(task))
+    state = state_text(task, at)
+    if state != ENABLED:
+        lines.insert(0, state)
     return "\n".join(lines) or "none"
 
 
@@ -93,10 +97,11 @@ def list_row(task: Task, next_fire: datetime | None, last_run: Run | None, at: d
 
 
 def _next_fire_cell(task: Task, next_fire: datetime | None, at: datetime) -> str:
+    state = state_text(task, at)
     if next_fire is None:
-        return state_text(task) if not task.enabled or task.pause else "none"
+        return "none" if state == ENABLED else state
     day, clock, offset = local(next_fire, task.timezone).rsplit(" ", 2)
-    remark = "\n(paused)" if task.pause and next_fire > at else ""
+    remark = "" if state == ENABLED else "\n(paused)"
     if at - next_fire > timedelta(minutes=2):
         remark = "\n(overdue)"
     return f"{day}\n{clock} {offset}{remark}"

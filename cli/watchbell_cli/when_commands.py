@@ -16,7 +16,7 @@ from watchbell_cli.home import now, opened_store
 from watchbell_cli.lookup import find_task
 from watchbell_cli.options import Instant, as_json, task_argument
 from watchbell_cli.output import print_fields, print_json, print_table, print_text, say
-from watchbell_cli.task_views import state_text
+from watchbell_cli.task_views import ENABLED, state_text
 from watchbell_cli.times import fires_after, local
 
 
@@ -57,8 +57,9 @@ def _schedule(task: str | None, cron: str | None, tz: str | None) -> Schedule:
         raise UsageError("--tz goes with --cron; a task has its own zone")
     with opened_store() as store:
         found = find_task(store, task or "")
-    if state_text(found) != "enabled":
-        say(f"{found.id} is {state_text(found)}; this is what its schedule says")
+    state = state_text(found, now())
+    if state != ENABLED:
+        say(f"{found.id} is {state}; this is what its schedule says")
     return found.schedule
 
 
@@ -106,5 +107,5 @@ def _show_why(task: Task, answer: Why, minute: datetime, happened: str) -> None:
         (one.field, str(one.value), one.wanted, "matches" if one.matches else "does not match") for one in answer.fields
     ]
     print_table(("FIELD", "CLOCK", "WANTED", ""), rows)
-    state = [] if state_text(task) == "enabled" else [("state", state_text(task))]
-    print_fields([*([("note", answer.note)] if answer.note else []), *state, ("run", happened)])
+    note = [("note", answer.note)] if answer.note else []
+    print_fields([*note, ("now", state_text(task, now())), ("run", happened)])

@@ -124,3 +124,10 @@ def test_show_has_the_next_fires_the_last_runs_and_the_pause(watchbell: Run, add
     assert "success" in shown
     as_json = watchbell("cron", "show", task_id, "--json").json
     assert (len(as_json["next_fires"]), as_json["last_runs"][0]["status"]) == (3, "success")
+
+
+def test_a_pause_that_has_come_to_its_end_is_no_pause(watchbell: Run, home: Path) -> None:
+    write(home, [raw("aaaa", paused_until="2020-01-01T00:00Z")])
+    assert "paused" not in watchbell("cron", "list").out
+    assert "enabled" in watchbell("cron", "show", "aaaa").out
+    assert watchbell("cron", "next", "aaaa").err == ""

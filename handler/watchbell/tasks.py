@@ -1,12 +1,13 @@
 """What a task is: raw JSON in, Task out, or an error that names the field. Pure; files are the stores' business."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeGuard
+from unicodedata import category
 
 from watchbell.errors import ScheduleError, TaskError
 from watchbell.instants import format_instant, parse_instant
@@ -102,6 +103,7 @@ class Task:
 
 _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 MAX_WINDOW_HOURS = 24 * 366
+MOST_NESTING = 50
 MAX_GRACE_MINUTES = 7 * 24 * 60
 DEFAULT_DELIVER_WITHIN_HOURS = 24
 
@@ -116,11 +118,11 @@ def unknown_choice(what: str, given: str, choices: tuple[str, ...]) -> str:
 def task_from_json(raw: object, *, path: str = "") -> Task:
     """Make a Task of one JSON object; raises TaskError whose path is `path` plus the field."""
     if not isinstance(raw, dict):
-        raise TaskError(f"a task is a JSON object, not {_json_type(raw)}", path=path)
+        raise TaskError(f"a task is a JSON object, not {json_type(raw)}", path=path)
     fields = _Fields(raw, path)
     task = Task(
         id=fields.read("id", _task_id),
-        name=fields.read("name", _text, default=""),
+        name=fields.read("name", _name, default=""),
         kind=fields.read("kind", _choice("kind", Kind)),
         cron=fields.read("cron", _text),
         timezone=fields.read("timezone", _text, default="UTC"),
@@ -174,7 +176,8 @@ def _targets(fields: _Fields) -> tuple[Target, ...]:
     return tuple(dict.fromkeys((first, *further)))
 
 
-def _json_type(value: object) -> str:
+def json_type(value: object) -> str:
+    """Return what kind of JSON value this is, in words."""
     names = {
         bool: "true or false",
         int: "a number",
@@ -188,20 +191,36 @@ def _json_type(value: object) -> str:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"expected a text, found {_json_type(value)}")
+        raise ValueError(f"expected a text, found {json_type(value)}")
     return value
+
+
+def _name(value: Any) -> str:
+    """A name is one line of whole characters; what joins emoji is not printable either, but welcome."""
+    if any(category(character) in {"Cc", "Cs"} for character in _text(value)):
+        raise ValueError(f"{value!r} holds a control character")
+    return str(value)
 
 
 def _boolean(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f"expected true or false, found {_json_type(value)}")
+        raise ValueError(f"expected true or false, found {json_type(value)}")
     return value
 
 
 def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"expected an object, found {_json_type(value)}")
-    return value
+        raise ValueError(f"expected an object, found {json_type(value)}")
+    level: list[Any] = [value]
+    for _ in range(MOST_NESTING):
+        level = [inner for outer in level if isinstance(outer, dict | list) for inner in _inside(outer)]
+        if not level:
+            return value
+    raise ValueError(f"nested more than {MOST_NESTING} levels deep")
+
+
+def _inside(outer: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return outer.values() if isinstance(outer, dict) else outer
 
 
 def _whole(lowest: int, highest: int) -> Callable[[Any], int]:
@@ -230,7 +249,7 @@ def _choice(what: str, choices: type[StrEnum]) -> Callable[[Any], Any]:
     return convert
 
 
-def is_task_id(value: object) -> bool:
+def is_task_id(value: object) -> TypeGuard[str]:
     """Return whether `value` can name a task."""
     return isinstance(value, str) and _TASK_ID.fullmatch(value) is not None
 
@@ -255,7 +274,7 @@ def _chat_id(value: Any) -> str:
 
 def _target_list(value: Any) -> tuple[Target, ...]:
     if not isinstance(value, list):
-        raise ValueError(f"expected a list, found {_json_type(value)}")
+        raise ValueError(f"expected a list, found {json_type(value)}")
     return tuple(Target.parse(_text(item)) for item in value)
 
 

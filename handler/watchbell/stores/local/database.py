@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
-from watchbell.errors import ConfigError, StoreError, TryAgain
+from watchbell.errors import ConfigError
+from watchbell.stores.local.faults import translated
 
 SCHEMA_VERSION = 1
 _BUSY_SECONDS = 30.0
@@ -26,7 +27,7 @@ class Database:
         """Open or create the database; raises StoreError, or ConfigError for a newer schema."""
         self.path = path
         self._mutex = threading.RLock()
-        with _translated(path):
+        with translated(path):
             self._lock_file = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 with self._locked():
@@ -37,7 +38,7 @@ class Database:
 
     def close(self) -> None:
         """Close under the lock: the last close of a WAL database writes a checkpoint."""
-        with self._mutex, _translated(self.path):
+        with self._mutex, translated(self.path):
             with self._locked():
                 self._connection.close()
             os.close(self._lock_file)
@@ -45,13 +46,13 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Give the connection for one query."""
-        with self._mutex, _translated(self.path):
+        with self._mutex, translated(self.path):
             yield self._connection
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """Give the connection within one transaction, durable when the block ends, undone when it raises."""
-        with self._mutex, _translated(self.path), self._locked():
+        with self._mutex, translated(self.path), self._locked():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -116,31 +117,3 @@ def _statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's and the system's errors into ours, saying what to do."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        text = str(error)
-        if "locked" in text or "busy" in text:
-            raise TryAgain(f"{path} is busy; try again in a moment") from error
-        raise StoreError(f"{path}: {text}{_advice(path, text)}") from error
-    except sqlite3.DatabaseError as error:
-        advice = "; move the damaged file aside, a new one starts at now" if "malformed" in str(error) else ""
-        raise StoreError(f"{path}: {error}{advice or _advice(path, str(error))}") from error
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror or error}{_advice(path, str(error))}") from error
-
-
-def _advice(path: Path, text: str) -> str:
-    lower = text.lower()
-    if "full" in lower or "no space" in lower:
-        return f"; free some space on the disk of {path.parent}"
-    if "not a database" in lower:
-        return "; move the damaged file aside, a new one starts at now"
-    if any(word in lower for word in ("readonly", "read-only", "unable to open", "permission denied")):
-        return f"; {path.parent} must be a folder that this user can write to (WATCHBELL_HOME)"
-    return ""

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from watchbell.errors import StoreError
 from watchbell.stores.local.database import Database
+from watchbell.stores.local.faults import translated
 from watchbell.stores.local.runs import LocalRuns
 from watchbell.stores.local.tasks import LocalTasks
 from watchbell.stores.local.tasks_file import TasksFile
@@ -17,7 +18,9 @@ class LocalStore:
     """See Store. `home` must exist."""
 
     def __init__(self, home: Path) -> None:
-        if not home.is_dir():
+        with translated(home / DATABASE):
+            is_folder = home.is_dir()
+        if not is_folder:
             raise StoreError(f"there is no folder {home}; `watchbell cron add` makes it, WATCHBELL_HOME names another")
         self._database = Database(home / DATABASE)
         self.tasks = LocalTasks(self._database, TasksFile(home / TASKS_FILE))

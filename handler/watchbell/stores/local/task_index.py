@@ -30,19 +30,17 @@ def index_definitions(
     positions: dict[str, int] = {}
     errors: list[TaskError] = []
     for position, raw in enumerate(raws):
+        path = f"[{position}]"
         try:
-            task_id = _usable_id(raw)
-            if task_id in positions:
-                raise TaskError(f"{task_id!r} is the id of [{positions[task_id]}] too", path=f"[{position}].id")
-            if task_id is not None:
-                positions[task_id] = position
-            row, definition = known.get(task_id or ""), encode(raw)
+            task_id = _usable_id(raw, path, positions)
+            positions[task_id] = position
+            row, definition = known.get(task_id), encode(raw)
             if row is None or row["definition"] != definition:
-                change.put(row, task_from_json(raw, path=f"[{position}]"), definition)
+                change.put(row, task_from_json(raw, path=path), definition)
         except TaskError as error:
             errors.append(error)
         except RecursionError:
-            errors.append(TaskError("nested too deeply", path=f"[{position}]"))
+            errors.append(TaskError("nested too deeply", path=path))
     if len(positions) == len(raws):
         for task_id in known.keys() - positions.keys():
             change.remove(known[task_id])
@@ -50,9 +48,14 @@ def index_definitions(
     return errors
 
 
-def _usable_id(raw: object) -> str | None:
+def _usable_id(raw: object, path: str, positions: dict[str, int]) -> str:
+    """Return the id of an entry; raises TaskError when it has none of its own."""
     task_id = raw.get("id") if isinstance(raw, dict) else None
-    return task_id if is_task_id(task_id) else None
+    if not is_task_id(task_id):
+        task_id = task_from_json(raw, path=path).id  # says what is wrong
+    if task_id in positions:
+        raise TaskError(f"{task_id!r} is the id of [{positions[task_id]}] too", path=f"{path}.id")
+    return task_id
 
 
 class _Change:

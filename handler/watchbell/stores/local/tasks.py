@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from watchbell.claims import Expectation
-from watchbell.errors import ConfigError, TaskError
+from watchbell.errors import ConfigError, StoreError, TaskError, TryAgain
 from watchbell.instants import MINUTE, epoch_minute, epoch_seconds, floor_minute, format_minute, from_epoch_seconds
 from watchbell.stores.interface import Listing, RawTask
 from watchbell.stores.local.database import Database
@@ -42,8 +42,13 @@ class LocalTasks:
             self._refuse_vanished(content)
             changed = change(list(content.tasks))
             state = self._file.write(changed)
-            # The minute that has begun belongs to the past.
-            self._index(Content(changed, state), start=floor_minute(now) + MINUTE, now=now)
+            try:
+                # The minute that has begun belongs to the past.
+                self._index(Content(changed, state), start=floor_minute(now) + MINUTE, now=now)
+            except (StoreError, TryAgain) as error:
+                raise StoreError(
+                    f"the change is saved in {self._file.path}, the next tick indexes it; {error}"
+                ) from error
 
     def refresh(self, minute: datetime, now: datetime) -> tuple[TaskError, ...]:
         if self._indexed_state() != _text(self._file.state()):

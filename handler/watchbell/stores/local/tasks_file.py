@@ -1,9 +1,10 @@
 """scheduler_tasks.json: read whole, replaced whole, by one writer at a time, never overwritten unless understood."""
 
 import json
+import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from filelock import FileLock, Timeout
 
 from watchbell.errors import ConfigError, StoreError, TryAgain
 from watchbell.stores.interface import RawTask
+from watchbell.stores.local.faults import advice
+from watchbell.tasks import json_type
 
 LOCK_SECONDS = 60.0
 
@@ -84,7 +87,7 @@ class TasksFile:
         if not data.strip():
             raise ConfigError(f"{self.path} is empty; restore it from a backup, or write [] for no tasks")
         try:
-            tasks = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
+            tasks = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
         except json.JSONDecodeError as error:
             raise ConfigError(f"{self.path} line {error.lineno} column {error.colno}: {error.msg}") from error
         except UnicodeDecodeError as error:
@@ -93,13 +96,13 @@ class TasksFile:
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"{self.path}: {error}") from error
         if not isinstance(tasks, list):
-            raise ConfigError(f"{self.path} holds {type(tasks).__name__}, not a list of tasks")
+            raise ConfigError(f"{self.path} holds {json_type(tasks)}, not a list of tasks")
         return tasks
 
     def write(self, tasks: list[RawTask]) -> FileState:
         """Replace the file: a crash at any instant leaves the whole old or the whole new one. Call within `locked`."""
         temporary = self.path.with_name(self.path.name + ".tmp")  # one name, so that crashes leave one file at most
-        data = json.dumps(tasks, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        data = _encode(tasks)
         try:
             file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with os.fdopen(file, "wb") as stream:
@@ -110,12 +113,29 @@ class TasksFile:
             temporary.replace(self.path)
             _sync_folder(self.path.parent)
         except OSError as error:
-            raise StoreError(f"{self.path}: {error.strerror}; nothing was changed") from error
+            with suppress(OSError):
+                temporary.unlink()
+            hint = advice(self.path, str(error))
+            raise StoreError(f"{self.path}: {error.strerror}; nothing was changed{hint}") from error
         return FileState(stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def _encode(tasks: list[RawTask]) -> bytes:
+    """Return the file's bytes, for people to read; half a surrogate pair can only be kept as an escape."""
+    try:
+        text = json.dumps(tasks, indent=2, ensure_ascii=False, allow_nan=False)
+    except RecursionError as error:
+        raise ConfigError("a task is nested too deeply to be written") from error
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    return value if math.isfinite(value) else _refuse(number)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -58,11 +58,11 @@ class Target:
         """Read `provider:chat_id`; raises ValueError with a hint."""
         provider, colon, chat_id = text.partition(":")
         if not colon or not chat_id.strip():
-            raise ValueError(f"{text!r} is not a target; write provider:chat-id, such as slack:C0123ABCD")
+            raise ValueError(f"{_shown(text)} is not a target; write provider:chat-id, such as slack:C0123ABCD")
         if provider not in PROVIDERS:
             raise ValueError(unknown_choice("provider", provider, PROVIDERS))
         if not chat_id.isprintable():
-            raise ValueError(f"the chat id {chat_id!r} holds a control character")
+            raise ValueError(f"the chat id {_shown(chat_id)} holds a control character")
         return cls(provider, chat_id.strip())
 
 
@@ -104,15 +104,22 @@ class Task:
 _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 MAX_WINDOW_HOURS = 24 * 366
 MOST_NESTING = 50
+LONGEST_SHOWN = 80
 MAX_GRACE_MINUTES = 7 * 24 * 60
 DEFAULT_DELIVER_WITHIN_HOURS = 24
 
 
 def unknown_choice(what: str, given: str, choices: tuple[str, ...]) -> str:
     """Return the message for a value outside `choices`, with the nearest one."""
-    near = get_close_matches(given.lower(), choices, n=1, cutoff=0.5)
+    near = get_close_matches(given[:LONGEST_SHOWN].lower(), choices, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(choices)}"
-    return f"unknown {what} {given!r}; {hint}"
+    return f"unknown {what} {_shown(given)}; {hint}"
+
+
+def _shown(value: object) -> str:
+    """Return a value as a message shows it, however long it is."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
 def task_from_json(raw: object, *, path: str = "") -> Task:
@@ -198,7 +205,7 @@ def _text(value: Any) -> str:
 def _name(value: Any) -> str:
     """A name is one line of whole characters; what joins emoji is not printable either, but welcome."""
     if any(category(character) in {"Cc", "Cs"} for character in _text(value)):
-        raise ValueError(f"{value!r} holds a control character")
+        raise ValueError(f"{_shown(value)} holds a control character")
     return str(value)
 
 
@@ -226,9 +233,9 @@ def _inside(outer: dict[str, Any] | list[Any]) -> Iterable[Any]:
 def _whole(lowest: int, highest: int) -> Callable[[Any], int]:
     def convert(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise ValueError(f"expected a whole number, found {value!r}")
+            raise ValueError(f"expected a whole number, found {_shown(value)}")
         if not lowest <= value <= highest:
-            raise ValueError(f"{value} is not between {lowest} and {highest}")
+            raise ValueError(f"{_shown(value)} is not between {lowest} and {highest}")
         return value
 
     return convert
@@ -256,7 +263,7 @@ def is_task_id(value: object) -> TypeGuard[str]:
 
 def _task_id(value: Any) -> str:
     if not is_task_id(_text(value)):
-        raise ValueError(f"{value!r} is not a task id; use letters, digits, - and _ only")
+        raise ValueError(f"{_shown(value)} is not a task id; use letters, digits, - and _ only")
     return str(value)
 
 

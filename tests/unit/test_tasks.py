@@ -202,9 +202,7 @@ class TestWrongValues:
             ("cron", "@reboot", "@reboot"),
             ("timezone", "Europe/Berlim", "Europe/Berlin"),
             ("timezone", "", "zone"),
-            ("name", "two\nlines", "control character"),
-            ("name", "\x1b[2J", "control character"),
-            ("name", "half \ud83d", "control character"),
+            ("name", "half \ud83d", "half a character"),
         ],
     )
     def test_a_wrong_value_is_refused_with_its_path_and_a_hint(self, field: str, value: object, words: str) -> None:
@@ -240,7 +238,7 @@ class TestWrongValues:
         long = "x" * 100_000
         for fields in (
             *({"window_hours": 10**4000}, {"kind": long}, {"id": long}, {"provider": long}, {"targets": [long]}),
-            *({"name": f"\n{long}"}, {"cron": long}, {"timezone": long}),
+            *({"name": f"\ud83d{long}"}, {"cron": long}, {"timezone": long}),
         ):
             assert len(complaint(**fields)[1]) < 300, fields.keys()
 

@@ -11,7 +11,7 @@ import pytest
 
 from fakes.chat_server import ChatServer, Message
 from watchbell.delivery.discord import Discord
-from watchbell.delivery.interface import Outcome, Part, Provider, SendKey, Stamp
+from watchbell.delivery.interface import Delivered, Outcome, Part, Provider, SendKey, Stamp
 from watchbell.delivery.slack import Slack
 from watchbell.delivery.telegram import Telegram
 from watchbell.reports.interface import Coverage, CoverageStatus, Number, Report, Verdict, Window
@@ -98,6 +98,9 @@ class Channel:
     def received(self) -> list[Message]:
         return self.server.messages
 
+    def render(self, report: Report | None = None) -> tuple[Part, ...]:
+        return self.provider.render(report or self.report, self.stamp)
+
     def send(
         self,
         *,
@@ -107,8 +110,17 @@ class Channel:
         part: int = 1,
         seconds: float = 5.0,
     ) -> Outcome:
-        [rendered] = self.provider.render(report or self.report, self.stamp)
+        """Send a report that takes one message."""
+        [rendered] = self.render(report)
         return self.send_part(rendered, chat_id=chat_id, token=token, part=part, seconds=seconds)
+
+    def send_all(self, report: Report, *, chat_id: str | None = None) -> list[Outcome]:
+        """Send a report in as many messages as it takes, the further ones below the first."""
+        outcomes: list[Outcome] = []
+        for rendered in self.render(report):
+            first = outcomes[0].message_id if outcomes and isinstance(outcomes[0], Delivered) else None
+            outcomes.append(self.send_part(rendered, chat_id=chat_id, part=rendered.number, first_id=first))
+        return outcomes
 
     def send_part(
         self,
@@ -118,11 +130,17 @@ class Channel:
         token: str | None = None,
         part: int = 1,
         seconds: float = 5.0,
+        first_id: str | None = None,
     ) -> Outcome:
         chat_id = chat_id or CHATS[self.name]
         key = SendKey(task_id="a1b2c3d4e5f6", fire_time="2026-11-22T09:00Z", target=f"{self.name}:{chat_id}", part=part)
         return self.provider.send(
-            chat_id, rendered, key=key, credentials={"bot_token": token or self.token}, seconds=seconds
+            chat_id,
+            rendered,
+            key=key,
+            credentials={"bot_token": token or self.token},
+            seconds=seconds,
+            first_id=first_id,
         )
 
 

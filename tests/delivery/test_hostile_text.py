@@ -64,8 +64,6 @@ def test_hostile_text_appears_literally_and_pings_nobody(channel, kind):
     [message] = channel.received
     assert message.pings == []
     shown = re.sub(r"\s+", " ", message.text).replace("\N{MODIFIER LETTER GRAVE ACCENT}", "`")  # a fence in a block
-    if channel.name == "discord":  # the fake takes backslashes of the headline away; those of the text went with them
-        text, shown = text.replace("\\", ""), shown.replace("\\", "")
     assert shown.count(text) >= 3
 
 
@@ -100,16 +98,15 @@ def test_the_worst_report_still_fits_with_verdict_coverage_and_what_still_fires(
         numbers=(Number(name=filler, value=1, previous=2),) * 9,
         sections=(Section(title=filler, lines=(filler,) * 50, columns=(filler,) * 5, rows=((filler,) * 5,) * 50),),
     )
-    assert isinstance(channel.send(report=report), Delivered)
-    [message] = channel.received
-    assert message.pings == []
-    shown = message.text
+    assert {type(outcome) for outcome in channel.send_all(report)} == {Delivered}
+    assert [message.pings for message in channel.received] == [[]] * len(channel.received)
+    shown = channel.received[0].text
     assert "ATTENTION" in shown
     assert "Asia/Kolkata" in shown
     assert "Coverage 0/1" in shown
     assert "Still firing (50)" in shown
-    assert "more lines left out" in shown
     assert "task a1b2c3d4e5f6" in shown
+    assert "task a1b2c3d4e5f6" in channel.received[-1].text
 
 
 def test_the_fallback_text_for_slacks_notifications_is_short_and_has_no_markup(slack):
@@ -135,11 +132,13 @@ def test_bodies_are_plain_json(channel):
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_whatever_the_text_each_dialect_is_accepted_and_pings_nobody(make_report, stamp, text, count):
     report = replace(report_full_of(text, make_report()), still_firing=(text,) * count)
-    headers = {"Authorization": f"Bearer {TOKENS['slack']}"}
-    assert slack_message(headers, slack_dialect.message(report, stamp) | {"channel": "C1"})[1] == []
-    assert telegram_message(TOKENS["telegram"], telegram_dialect.message(report, stamp))[1] == []
+    for body in slack_dialect.messages(report, stamp):
+        assert slack_message({"Authorization": f"Bearer {TOKENS['slack']}"}, {**body, "channel": "C1"})[1] == []
+    for body in telegram_dialect.messages(report, stamp):
+        assert telegram_message(TOKENS["telegram"], body)[1] == []
     headers = {"Authorization": f"Bot {TOKENS['discord']}", "User-Agent": "DiscordBot (https://example.com, 1)"}
-    assert discord_message(headers, "1100000000000000001", discord_dialect.message(report, stamp))[1] == []
+    for body in discord_dialect.messages(report, stamp):
+        assert discord_message(headers, "1100000000000000001", body)[1] == []
 
 
 def test_telegrams_html_reads_as_the_plain_text(telegram):

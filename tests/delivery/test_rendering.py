@@ -1,15 +1,15 @@
 """The layout of a report, the same in every dialect, and how it is made to fit."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from watchbell.delivery.interface import Stamp
 from watchbell.delivery.render import plain
-from watchbell.delivery.render.entries import Entry, Style, entries, fit
+from watchbell.delivery.render.entries import Entry, Style, entries
 from watchbell.delivery.render.figures import duration, figure, window_text
-from watchbell.delivery.render.table import PHONE_WIDTH, table
+from watchbell.delivery.render.split import fit
+from watchbell.delivery.render.table import PHONE_WIDTH, Table, table
 from watchbell.reports.interface import Coverage, CoverageStatus, Number, Section, Verdict, Window
 
 
@@ -164,30 +164,29 @@ def test_a_window_is_shown_on_the_wall_clock_of_its_zone(start, end, zone, text)
 
 
 def test_a_table_that_fits_a_phone_is_aligned_numbers_to_the_right():
-    assert table(("alert", "n", "time"), [("DiskFull", "3", "2 h"), ("HighLatency", "12", "20 m")]) == [
-        "alert         n  time\nDiskFull      3   2 h",
-        "HighLatency  12  20 m",
-    ]
+    made = table(("alert", "n", "time"), [("DiskFull", "3", "2 h"), ("HighLatency", "12", "20 m")])
+    assert made == Table("alert         n  time", ("DiskFull      3   2 h", "HighLatency  12  20 m"))
 
 
 def test_a_table_too_wide_for_a_phone_becomes_records_and_loses_nothing():
-    rows = table(("alert", "labels", "n"), [("KubePersistentVolumeFillingUp", "namespace=payments", "3")])
-    assert rows == ["KubePersistentVolumeFillingUp\n  labels namespace=payments · n 3"]
+    made = table(("alert", "labels", "n"), [("KubePersistentVolumeFillingUp", "namespace=payments", "3")])
+    assert made == Table(None, ("KubePersistentVolumeFillingUp\n  labels namespace=payments · n 3",))
 
 
 @pytest.mark.parametrize("rows", [[()], [("a",)], [("a", "b", "c", "d")], [("", "")], [("a", ""), ()]])
 def test_a_table_with_uneven_rows_is_still_a_table(rows):
-    assert table(("one", "two"), rows)
-    assert all(len(line) <= PHONE_WIDTH for entry in table(("one", "two"), rows) for line in entry.splitlines())
+    made = table(("one", "two"), rows)
+    assert len(made.rows) == len(rows)
+    assert all(len(line) <= PHONE_WIDTH for row in (made.columns or "", *made.rows) for line in row.splitlines())
 
 
 A, B, C = "a" * 40, "b" * 40, "c" * 20 + "\n" + "d" * 20
 LINES = (
     Entry(Style.HEADLINE, "verdict", kept=True),
-    Entry(Style.HEADING, "first"),
+    Entry(Style.HEADING, "first", leads=True),
     Entry(Style.LINE, A),
     Entry(Style.LINE, B),
-    Entry(Style.HEADING, "second"),
+    Entry(Style.HEADING, "second", leads=True),
     Entry(Style.ROW, C),
     Entry(Style.FOOT, "foot", kept=True),
 )
@@ -249,14 +248,3 @@ def test_a_notice_is_a_headline_and_lines_under_the_same_rules(channel, count):
     assert "For the operator" in message.text
     assert ("<!channel> @everyone run a1b2 failed" in message.text) == bool(count)
     assert ("more lines left out" in message.text) == (count == 2000)
-
-
-def test_each_dialect_keeps_the_whole_of_a_long_report_within_its_limit(channel):
-    rows = tuple((f"Alert{number}", str(number)) for number in range(2000))
-    report = replace(channel.report, sections=(Section(title="Alerts", columns=("alert", "n"), rows=rows),))
-    channel.send(report=report)
-    [message] = channel.received
-    assert message.pings == []
-    assert "more lines left out" in message.text
-    assert "Alert0" in message.text
-    assert "task a1b2c3d4e5f6" in message.text

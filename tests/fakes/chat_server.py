@@ -30,6 +30,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 NONCE_SECONDS = 120
+NO_PINGS = ({"parse": []}, {"parse": [], "replied_user": False})
 HTML_PAGE = "<html><body><h1>502 Bad Gateway</h1><hr>nginx</body></html>"
 
 
@@ -322,16 +323,46 @@ def discord_message(headers: Any, chat_id: str, payload: dict[str, Any]) -> tupl
     content = str(payload.get("content", "")).strip()
     if len(content) > 2000:
         wrong.add("content")
+    embeds = payload.get("embeds", [])
+    wrong |= {"embeds"} if not _embeds_are_valid(embeds) else set()
     if wrong:
         raise no(400, 50035, "Invalid Form Body", errors={name: {"_errors": []} for name in sorted(wrong)})
-    if not content:
+    if not content and not embeds:
         raise no(400, 50006, "Cannot send an empty message")
-    outside = "".join(content.split("```")[::2])
-    pings = [] if payload.get("allowed_mentions") == {"parse": []} else re.findall(r"@\w+|<@[^>]*>", content)
-    pings += [] if content.count("```") in (0, 2) else ["a broken code block"]
-    pings += re.findall(r"(?<!\\)(?:<[@#:!]|\[\w|~~|\|\||__)", outside)
+    described = [str(embed.get("description", "")) for embed in embeds]
+    feet = [str(embed.get("footer", {}).get("text", "")) for embed in embeds]
+    pings = [] if payload.get("allowed_mentions") in NO_PINGS else re.findall(r"@\w+|<@[^>]*>", content)
+    for markdown in (content, *described):
+        pings += [] if markdown.count("```") % 2 == 0 else ["a broken code block"]
+        outside = "".join(markdown.split("```")[::2])
+        pings += re.findall(r"(?<!\\)(?:<[@#:!]|\[\w|~~|\|\||__)|^\d+\. ", outside, re.MULTILINE)
     pings += [] if payload.get("flags", 0) & 4 else re.findall(r"https?://", content)
-    return re.sub(r"\\([^\w\s])", r"\1", content), pings
+    return "\n".join([*(_without_backslashes(text) for text in (content, *described)), *feet]), pings
+
+
+def _embeds_are_valid(embeds: Any) -> bool:
+    """Discord's limits, by the strictest count of what a character is."""
+    if not isinstance(embeds, list) or len(embeds) > 10:
+        return False
+    total = 0
+    for embed in embeds:
+        parts = [
+            (embed.get("description"), 4096),
+            (embed.get("title"), 256),
+            (embed.get("footer", {}).get("text"), 2048),
+        ]
+        lengths = [(len(str(text or "").strip().encode("utf-16-le")) // 2, limit) for text, limit in parts]
+        if set(embed) - {"description", "title", "footer", "color", "image"} or any(n > most for n, most in lengths):
+            return False
+        total += sum(length for length, _ in lengths)
+    return total <= 6000
+
+
+def _without_backslashes(markdown: str) -> str:
+    """Markdown's escapes taken away, but not in code blocks, whose fences go as well."""
+    pieces = markdown.split("```")
+    pieces[::2] = [re.sub(r"\\([^\w\s]|_)", r"\1", piece) for piece in pieces[::2]]
+    return "".join(pieces)
 
 
 class _QuietServer(ThreadingHTTPServer):

@@ -20,6 +20,7 @@ from watchbell.delivery.interface import (
 )
 from watchbell.delivery.render import slack as dialect
 from watchbell.delivery.render.entries import notice
+from watchbell.delivery.render.split import parts
 from watchbell.reports.interface import Report
 
 NAME = "Slack"
@@ -72,10 +73,10 @@ class Slack:
         self._api = ChatApi(NAME, api_url)
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
-        return (Part(number=1, of=1, body=dialect.message(report, stamp)),)
+        return parts(dialect.messages(report, stamp))
 
     def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
-        return Part(number=1, of=1, body=dialect.fields(notice(headline, lines)))
+        return Part(number=1, of=1, body=dialect.notice(notice(headline, lines)))
 
     def reserve(self, chat_id: str, credentials: Mapping[str, str]) -> float:
         return 0.0

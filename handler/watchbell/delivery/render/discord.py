@@ -1,32 +1,46 @@
-"""Discord's content: a bold headline, and the rest in one code block, where neither markdown nor links take effect."""
+"""Discord's content and embed: the headline as content, for notifications, and the rest as the text of one embed.
+
+Lines are escaped markdown, tables stand in code blocks. Nothing in an embed pings or unfolds a link.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 from watchbell.delivery.interface import Stamp
-from watchbell.delivery.render import plain
-from watchbell.delivery.render.entries import Entry, entries, fit
+from watchbell.delivery.render.entries import Entry, Style
 from watchbell.delivery.render.literal import unfenced
-from watchbell.reports.interface import Report
+from watchbell.delivery.render.split import cut_to_lines, fit, split
+from watchbell.reports.interface import Report, Verdict
 
-#: Discord's limit, less the line that `marked` adds.
+#: Discord's limits; an embed counts its footer as well, up to 6,000 in all.
 LONGEST_CONTENT = 2_000
+LONGEST_DESCRIPTION = 4_096
+LONGEST_FOOTER = 1_900
+
+#: The line that `marked` adds takes less.
 _MARKER_LINE = "\n-# ref {}"
 _MARKER_ROOM = 40
 
 SUPPRESS_EMBEDS = 1 << 2
 
+_COLOURS = {
+    Verdict.OK: 0x2ECC71,
+    Verdict.ATTENTION: 0xF1C40F,
+    Verdict.DEGRADED: 0xE74C3C,
+    Verdict.UNKNOWN: 0x95A5A6,
+}
 
-def message(report: Report, stamp: Stamp) -> dict[str, Any]:
-    """Return the fields of a message with as much of the report as fits."""
-    return fields(entries(report, stamp))
+
+def messages(report: Report, stamp: Stamp) -> tuple[dict[str, Any], ...]:
+    """Return the fields of each message that the report takes."""
+    return tuple(_fields(shown, _COLOURS[report.verdict]) for shown in split(report, stamp, _fits))
 
 
-def fields(whole: Sequence[Entry]) -> dict[str, Any]:
-    """Return the fields of a message that mentions nobody and shows no previews."""
-    shown = fit(whole, lambda some: len(_content(some)) <= LONGEST_CONTENT - _MARKER_ROOM)
-    return {"content": _content(shown), "allowed_mentions": {"parse": []}, "flags": SUPPRESS_EMBEDS}
+def notice(whole: Sequence[Entry]) -> dict[str, Any]:
+    """Return the fields of one message with as many of the entries as fit."""
+    return _fields(fit(whole, _fits), _COLOURS[Verdict.UNKNOWN])
 
 
 def marked(body: Mapping[str, Any], marker: str) -> dict[str, Any]:
@@ -34,11 +48,53 @@ def marked(body: Mapping[str, Any], marker: str) -> dict[str, Any]:
     return {**body, "content": body["content"] + _MARKER_LINE.format(marker)}
 
 
+def without_markup(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message without its embed, for when that is not taken: one code block, which has less room."""
+    said = [text for embed in body["embeds"] for text in (embed["description"], embed["footer"]["text"]) if text]
+    plain = unfenced(re.sub(r"\\([^\w\s])", r"\1", re.sub(r"```\n|\n```", "", "\n".join(said))))
+    room = LONGEST_CONTENT - _MARKER_ROOM - utf16_units(f"{body['content']}\n```\n\n```")
+    block = cut_to_lines(plain, lambda some: utf16_units(some) <= room)
+    rest = {name: value for name, value in body.items() if name != "embeds"}
+    return {**rest, "content": f"{body['content']}\n```\n{block}\n```", "flags": SUPPRESS_EMBEDS}
+
+
+def utf16_units(text: str) -> int:
+    """Return the length by the widest way to count."""
+    return len(text.encode("utf-16-le")) // 2
+
+
 def escape(text: str) -> str:
-    """Return text that markdown leaves alone."""
-    return re.sub(r"([\\*_~`|<>\[\]()#:@+-])", r"\\\1", text)
+    """Return text that markdown leaves alone, also where it looks like an item of a numbered list."""
+    return re.sub(r"^(\d+)([.)])", r"\1\\\2", re.sub(r"([\\*_~`|<>\[\]()#:@+-])", r"\\\1", text))
 
 
-def _content(shown: Sequence[Entry]) -> str:
+def _fields(shown: Sequence[Entry], colour: int) -> dict[str, Any]:
+    """Return the fields of a message that mentions nobody."""
+    content, description, footer = _texts(shown)
+    embed = {"description": description, "footer": {"text": footer}, "color": colour}
+    return {
+        "content": content,
+        "allowed_mentions": {"parse": []},
+        "embeds": [embed] if description or footer else [],
+    }
+
+
+def _texts(shown: Sequence[Entry]) -> tuple[str, str, str]:
     first, *others = shown
-    return f"**{escape(first.text)}**\n```\n{unfenced(plain.text(others))}\n```"
+    body = [entry for entry in others if entry.style is not Style.FOOT]
+    description = "\n".join(_block(style, list(run)) for style, run in groupby(body, key=lambda entry: entry.style))
+    footer = "\n".join(entry.text for entry in others if entry.style is Style.FOOT)
+    return f"**{escape(first.text)}**", description, footer
+
+
+def _block(style: Style, run: Sequence[Entry]) -> str:
+    if style is Style.ROW:
+        return "```\n{}\n```".format(unfenced("\n".join(entry.text for entry in run)))
+    if style is Style.HEADING:
+        return "\n".join(f"\n**{escape(entry.text)}**" for entry in run)
+    return "\n".join(escape(entry.text) for entry in run)
+
+
+def _fits(shown: Sequence[Entry]) -> bool:
+    content, description, footer = map(utf16_units, _texts(shown))
+    return content <= LONGEST_CONTENT - _MARKER_ROOM and description <= LONGEST_DESCRIPTION and footer <= LONGEST_FOOTER

@@ -4,16 +4,15 @@ The first screen is at most eight lines: verdict, reason and window, coverage, t
 three things to do. Everything from outside has been made literal here; escaping is the dialect's.
 """
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from itertools import chain
 
 from watchbell.delivery.interface import Stamp
 from watchbell.delivery.render.figures import duration, figure, window_text
 from watchbell.delivery.render.literal import literal
-from watchbell.delivery.render.table import table
+from watchbell.delivery.render.table import Table, table
 from watchbell.reports.interface import Coverage, CoverageStatus, Report, Section, Verdict
 
 FIRST_SCREEN_LINES = 8
@@ -22,10 +21,8 @@ MOST_ACTIONS = 3
 
 LONGEST_HEADLINE = 120
 LONGEST_CELL = 120
+LONGEST_COLUMN = 40
 LONGEST_NOTICE_LINE = 600
-
-#: Where even the first screen is too long, its lines are cut to this; then it fits Discord's 2,000 characters.
-LONGEST_SHORTENED_LINE = 150
 
 _MARKS = {Verdict.OK: "✅", Verdict.ATTENTION: "🟡", Verdict.DEGRADED: "🔴", Verdict.UNKNOWN: "❔"}
 
@@ -42,16 +39,21 @@ class Style(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One unit of a message; one that is `kept` is never dropped to make room."""
+    """One unit of a message; one that is `kept` is never dropped to make room, one that `leads` never stands last.
+
+    `above` is what is repeated over it where it begins a further part: its section's heading, its table's columns.
+    """
 
     style: Style
     text: str
     kept: bool = False
+    leads: bool = False
+    above: tuple["Entry", ...] = field(default=(), repr=False, compare=False)
 
 
 def entries(report: Report, stamp: Stamp) -> tuple[Entry, ...]:
     """Return the whole report, from its verdict to its foot."""
-    return tuple(chain(_first_screen(report), _details(report), _foot(stamp)))
+    return tuple(chain(first_screen(report), details(report), foot(stamp)))
 
 
 def notice(headline_text: str, lines: Iterable[str]) -> tuple[Entry, ...]:
@@ -60,47 +62,13 @@ def notice(headline_text: str, lines: Iterable[str]) -> tuple[Entry, ...]:
     return (first, *(Entry(Style.LINE, f"• {literal(line, LONGEST_NOTICE_LINE)}") for line in lines))
 
 
-def fit(whole: Sequence[Entry], fits: Callable[[Sequence[Entry]], bool]) -> Sequence[Entry]:
-    """Return `whole`, or as much of it as `fits`: entries are dropped from the end, and the reader told how many.
-
-    What is kept is shortened only when it would not fit alone.
-    """
-    droppable = [index for index, entry in enumerate(whole) if not entry.kept]
-
-    def without_last(count: int) -> Sequence[Entry]:
-        return _without(whole, droppable[len(droppable) - count :])
-
-    if fits(whole):
-        return whole
-    # The note on what is left out makes a message longer, so only those that have it are in order of length.
-    counts = range(1, len(droppable))
-    fewest = min(1 + bisect_left(counts, True, key=lambda count: fits(without_last(count))), len(droppable))
-    rest = without_last(fewest)
-    return rest if fits(rest) else [replace(one, text=literal(one.text, LONGEST_SHORTENED_LINE)) for one in rest]
-
-
 def headline(report: Report) -> str:
     """Return the first line: what a notification shows."""
     return literal(f"{_MARKS[report.verdict]} {report.verdict} · {report.title}", LONGEST_HEADLINE)
 
 
-def _without(whole: Sequence[Entry], dropped: Sequence[int]) -> Sequence[Entry]:
-    """Leave entries out, with a note in the place of the first; a heading with nothing under it goes as well."""
-    if not dropped:
-        return whole
-    gone = set(dropped)
-    first = dropped[0]
-    while first > 0 and whole[first - 1].style is Style.HEADING and not whole[first - 1].kept:
-        first -= 1
-        gone.add(first)
-    lines = sum(whole[index].text.count("\n") + 1 for index in gone)
-    note = Entry(Style.LINE, f"… and {lines} more {'line' if lines == 1 else 'lines'} left out", kept=True)
-    rest = [entry for index, entry in enumerate(whole) if index not in gone]
-    before = sum(index not in gone for index in range(first))
-    return [*rest[:before], note, *rest[before:]]
-
-
-def _first_screen(report: Report) -> Iterator[Entry]:
+def first_screen(report: Report) -> Iterator[Entry]:
+    """Return verdict, reason and window, coverage, numbers, what fires and what to do; the verdict comes first."""
     top = [
         Entry(Style.HEADLINE, headline(report)),
         _line(" · ".join(filter(None, (window_text(report.window), report.reason)))),
@@ -150,32 +118,46 @@ def _item(text: str) -> Entry:
     return _line(f"• {text}")
 
 
-def _details(report: Report) -> Iterator[Entry]:
+def details(report: Report) -> Iterator[Entry]:
+    """Return what stands below the first screen."""
     room = FIRST_SCREEN_LINES - 3 - bool(report.numbers) - len(report.actions[:MOST_ACTIONS])
     if report.still_firing and len(report.still_firing) >= max(room, 2):
-        yield Entry(Style.HEADING, "Still firing, oldest first")
-        yield from map(_item, report.still_firing)
+        yield from _headed("Still firing, oldest first", map(_item, report.still_firing))
     if len(report.numbers) > FIRST_SCREEN_NUMBERS:
-        yield Entry(Style.HEADING, "More numbers")
-        yield from (_line(figure(number)) for number in report.numbers[FIRST_SCREEN_NUMBERS:])
+        more = report.numbers[FIRST_SCREEN_NUMBERS:]
+        yield from _headed("More numbers", (_line(figure(number)) for number in more))
     for section in report.sections:
         yield from _section(section)
 
 
+def _headed(title: str, held: Iterable[Entry]) -> Iterator[Entry]:
+    """Put a heading over entries, to be repeated wherever they go on."""
+    again = Entry(Style.HEADING, f"{title} (continued)", kept=True)
+    yield Entry(Style.HEADING, title, leads=True)
+    yield from (replace(entry, above=(again, *entry.above)) for entry in held)
+
+
 def _section(section: Section) -> Iterator[Entry]:
-    yield Entry(Style.HEADING, literal(section.title, LONGEST_HEADLINE))
-    yield from map(_line, section.lines)
-    rows = [[literal(cell, LONGEST_CELL) for cell in row] for row in section.rows]
-    if rows:
-        columns = [literal(column, 40) for column in section.columns]
-        yield from (Entry(Style.ROW, row) for row in table(columns, rows))
+    held = chain(map(_line, section.lines), _rows(section))
+    return _headed(literal(section.title, LONGEST_HEADLINE), held)
 
 
-def _foot(stamp: Stamp) -> Iterable[Entry]:
+def _rows(section: Section) -> Iterator[Entry]:
+    cells = [[literal(cell, LONGEST_CELL) for cell in row] for row in section.rows]
+    made = table([literal(column, LONGEST_COLUMN) for column in section.columns], cells) if cells else Table()
+    columns = [Entry(Style.ROW, made.columns, leads=True)] if made.columns else []
+    again = tuple(replace(entry, kept=True, leads=False) for entry in columns)
+    yield from columns
+    yield from (Entry(Style.ROW, row, above=again) for row in made.rows)
+
+
+def foot(stamp: Stamp, *, goes_on: bool = False) -> Iterator[Entry]:
+    """Return what the run was; `goes_on` where another part follows. Each part may be a repeat of its own."""
     told = [f"task {stamp.task_id}", stamp.fire_time]
-    if stamp.late_seconds >= 60:
+    if goes_on:
+        told.append("continued")
+    elif stamp.late_seconds >= 60:
         told.append(f"late by {duration(stamp.late_seconds // 60 * 60)}")
-    foot = [Entry(Style.FOOT, literal(" · ".join(told)), kept=True)]
+    yield Entry(Style.FOOT, literal(" · ".join(told)), kept=True)
     if stamp.repeat:
-        foot.append(Entry(Style.FOOT, "This may be a repeat: an earlier attempt may have arrived.", kept=True))
-    return foot
+        yield Entry(Style.FOOT, "This may be a repeat: an earlier attempt may have arrived.", kept=True)

@@ -1,12 +1,13 @@
 """Slack blocks. Plain text objects rather than mrkdwn, which has no escape for `*`, `_` and backticks."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from watchbell.delivery.interface import Stamp
-from watchbell.delivery.render.entries import Entry, Style, entries, fit
+from watchbell.delivery.render.entries import Entry, Style
 from watchbell.delivery.render.literal import unfenced
+from watchbell.delivery.render.split import cut_to_lines, fit, split
 from watchbell.reports.interface import Report
 
 #: Slack's limits, with room to spare: 3,000 a section, 150 a header, 50 blocks; about 13,200 in all is undocumented.
@@ -16,18 +17,33 @@ LONGEST_HEADER = 150
 LONGEST_MESSAGE = 12_000
 MOST_BLOCKS = 50
 
-
-def message(report: Report, stamp: Stamp) -> dict[str, Any]:
-    """Return the fields of a message with as much of the report as fits."""
-    return fields(entries(report, stamp))
+#: Slack cuts a text above 4,000 into several messages.
+LONGEST_PLAIN_TEXT = 3_900
 
 
-def fields(whole: Sequence[Entry]) -> dict[str, Any]:
+def messages(report: Report, stamp: Stamp) -> tuple[dict[str, Any], ...]:
+    """Return the fields of each message that the report takes."""
+    return tuple(map(_fields, split(report, stamp, _fits)))
+
+
+def notice(whole: Sequence[Entry]) -> dict[str, Any]:
+    """Return the fields of one message with as many of the entries as fit."""
+    return _fields(fit(whole, _fits))
+
+
+def without_markup(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message as plain text, for when its blocks are not taken. It has less room than blocks have."""
+    texts = [_text_of(block) for block in body["blocks"]]
+    plain = "\n".join(text.removeprefix("```\n").removesuffix("\n```") for text in texts)
+    rest = {name: value for name, value in body.items() if name != "blocks"}
+    return {**rest, "text": cut_to_lines(plain, lambda some: len(some) <= LONGEST_PLAIN_TEXT)}
+
+
+def _fields(shown: Sequence[Entry]) -> dict[str, Any]:
     """Return the fields of a message that pings nobody and shows no previews.
 
     The fallback text is for notifications and stays short: with a long one Slack has posted a message several times.
     """
-    shown = fit(whole, _fits)
     return {
         "text": escape(shown[0].text),
         "mrkdwn": False,
@@ -77,7 +93,11 @@ def _block(style: Style, text: str) -> dict[str, Any]:
     return {"type": kind, "text": plain}
 
 
+def _text_of(block: Mapping[str, Any]) -> str:
+    return str((block.get("text") or block["elements"][0])["text"])
+
+
 def _fits(shown: Sequence[Entry]) -> bool:
     made = blocks(shown)
-    lengths = [len((block.get("text") or block["elements"][0])["text"]) for block in made]
+    lengths = [len(_text_of(block)) for block in made]
     return len(made) <= MOST_BLOCKS and max(lengths) <= HARD_SECTION and sum(lengths) <= LONGEST_MESSAGE

@@ -1,6 +1,7 @@
 """Tables as monospaced text that a phone does not wrap."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 
 #: Columns that a phone shows in a code block.
@@ -9,15 +10,23 @@ PHONE_WIDTH = 40
 _GAP = "  "
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a heading row and the rows, aligned; where they are too wide, each row as a record of its own.
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table's rows as text, and the row of column names above them where there is one."""
+
+    columns: str | None = None
+    rows: tuple[str, ...] = ()
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return the rows aligned below their columns; where they are too wide, each row as a record of its own.
 
     A record is the first cell on one line and the others, named, on the next: nothing is cut.
     """
     lines = [list(columns), *(list(row) for row in rows)] if columns else [list(row) for row in rows]
     widths = [max(map(len, cells)) for cells in zip_longest(*lines, fillvalue="")]
     if sum(widths) + len(_GAP) * (len(widths) - 1) > PHONE_WIDTH:
-        return [_record(columns, row) for row in rows]
+        return Table(rows=tuple(_record(columns, row) for row in rows))
     right = [_is_numeric([row[index] for row in rows if index < len(row)]) for index in range(len(widths))]
     aligned = [
         _GAP.join(
@@ -26,8 +35,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
         ).rstrip()
         for line in lines
     ]
-    # The heading goes with the first row: alone it says nothing.
-    return ["\n".join(aligned[:2]), *aligned[2:]] if columns else aligned
+    return Table(aligned[0], tuple(aligned[1:])) if columns else Table(rows=tuple(aligned))
 
 
 def _record(columns: Sequence[str], row: Sequence[str]) -> str:

@@ -1,27 +1,47 @@
 """Telegram's HTML: three characters to escape, and lines with an `@` as code, because an escaped name still pings."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
+from html import unescape
 from itertools import groupby
 from typing import Any
 
 from watchbell.delivery.interface import Stamp
 from watchbell.delivery.render import plain
-from watchbell.delivery.render.entries import Entry, Style, entries, fit
+from watchbell.delivery.render.entries import Entry, Style
+from watchbell.delivery.render.split import fit, split
 from watchbell.reports.interface import Report
 
 #: In UTF-16 units, after Telegram has taken the tags out: what is left is the plain text.
 LONGEST_TEXT = 4_096
 
-
-def message(report: Report, stamp: Stamp) -> dict[str, Any]:
-    """Return the fields of a message with as much of the report as fits."""
-    return fields(entries(report, stamp))
+#: Telegram ignores the formatting beyond about 100.
+MOST_ENTITIES = 90
 
 
-def fields(whole: Sequence[Entry]) -> dict[str, Any]:
+def messages(report: Report, stamp: Stamp) -> tuple[dict[str, Any], ...]:
+    """Return the fields of each message that the report takes."""
+    return tuple(map(_fields, split(report, stamp, _fits)))
+
+
+def notice(whole: Sequence[Entry]) -> dict[str, Any]:
+    """Return the fields of one message with as many of the entries as fit."""
+    return _fields(fit(whole, _fits))
+
+
+def without_markup(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a message as plain text, for when its HTML is not taken; a wide `@` pings nobody."""
+    text = unescape(re.sub(r"<[^>]*>", "", body["text"])).replace("@", "\N{FULLWIDTH COMMERCIAL AT}")
+    return {**{name: value for name, value in body.items() if name != "parse_mode"}, "text": text}
+
+
+def _fields(shown: Sequence[Entry]) -> dict[str, Any]:
     """Return the fields of a message without link previews."""
-    shown = fit(whole, lambda some: utf16_units(plain.text(some)) <= LONGEST_TEXT)
     return {"text": html(shown), "parse_mode": "HTML", "link_preview_options": {"is_disabled": True}}
+
+
+def _fits(shown: Sequence[Entry]) -> bool:
+    return utf16_units(plain.text(shown)) <= LONGEST_TEXT and html(shown).count("</") <= MOST_ENTITIES
 
 
 def utf16_units(text: str) -> int:

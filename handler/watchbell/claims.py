@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 from watchbell.instants import MINUTE
+from watchbell.schedule import Schedule
 from watchbell.tasks import CatchUp, OnUnknown, Task
 
 #: A tick stops starting work at its deadline and ends itself this much later …
@@ -181,8 +183,6 @@ def _paused_gap(expected: Expectation) -> tuple[Gap, ...]:
 
 def gap_between(task: Task, start: datetime, end: datetime, status: GapStatus, reason: str) -> tuple[Gap, ...]:
     """Return the gap over the fires of `task` in [start, end): empty when it has none there."""
-    if start >= end:
-        return ()
     count = task.schedule.count(start, end)
     first = task.schedule.next_fire(start - MINUTE)
     last = task.schedule.last_fire(end - timedelta.resolution)
@@ -214,10 +214,15 @@ def reindex(old: Expectation | None, new: Task | None, start: datetime) -> Reind
     if new is None or not new.enabled:
         return Reindexed(next_fire=None, paused_from=None, gaps=gaps)
     if new.pause is None or (new.pause.until is not None and new.pause.until <= start):
-        return Reindexed(next_fire=new.schedule.next_fire(start - MINUTE), paused_from=None, gaps=gaps)
-    resumes = new.pause.until
-    next_fire = new.schedule.next_fire(resumes - timedelta.resolution) if resumes else None
+        return Reindexed(next_fire=_first_fire(new.schedule, start), paused_from=None, gaps=gaps)
+    next_fire = _first_fire(new.schedule, new.pause.until) if new.pause.until else None
     return Reindexed(next_fire=next_fire, paused_from=start, gaps=gaps)
+
+
+@lru_cache(maxsize=16384)
+def _first_fire(schedule: Schedule, start: datetime) -> datetime | None:
+    """Return the first fire at or after `start`; many tasks share their schedule when a whole file is indexed."""
+    return schedule.next_fire(start - timedelta.resolution)
 
 
 def _still_owed(old: Expectation, new: Task | None, start: datetime) -> tuple[Gap, ...]:

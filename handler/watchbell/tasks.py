@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, TypeGuard
-from unicodedata import category
 
 from watchbell.errors import ScheduleError, TaskError
 from watchbell.instants import format_instant, parse_instant
@@ -101,6 +100,7 @@ class Task:
         return Schedule.parse(self.cron, self.timezone, task_id=self.id)
 
 
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 MAX_WINDOW_HOURS = 24 * 366
 MOST_NESTING = 50
@@ -204,7 +204,7 @@ def _text(value: Any) -> str:
 
 def _name(value: Any) -> str:
     """What half a surrogate pair stands for cannot be sent anywhere; the rest is the renderers' to make harmless."""
-    if any(category(character) == "Cs" for character in _text(value)):
+    if _HALF_CHARACTER.search(_text(value)):
         raise ValueError(f"{_shown(value)} holds half a character")
     return str(value)
 

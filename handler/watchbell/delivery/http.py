@@ -8,13 +8,14 @@ follows no redirect and ends at a total deadline. Proxies and certificates are t
 import logging
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any
 
 import httpx
 
+from watchbell.clock import SystemClock
 from watchbell.delivery.answers import Answer, quoted
 from watchbell.delivery.interface import NotSent, Unknown
 
@@ -66,6 +67,13 @@ FAILURES: Mapping[type[BaseException], tuple[type[NotSent] | type[Unknown], str]
 _TELLING = (httpx.ConnectError, httpx.ProxyError)
 
 
+def time_left(seconds: float) -> Callable[[], float]:
+    """Return a countdown from now, for a send that takes several requests."""
+    clock = SystemClock()
+    end = clock.monotonic() + seconds
+    return lambda: end - clock.monotonic()
+
+
 def outcome_of(error: Exception, name: str) -> NotSent | Unknown:
     """Return what a failure proves; its text never holds the URL, a header or the token."""
     outcome, what = next(FAILURES[kind] for kind in type(error).__mro__ if kind in FAILURES)
@@ -87,15 +95,25 @@ class ChatApi:
         self, path: str, *, headers: Mapping[str, str], fields: Mapping[str, Any], seconds: float
     ) -> Answer | NotSent | Unknown:
         """Post JSON within `seconds` in all; return the answer, or what the lack of one proves. Never raises."""
+        return self.request("POST", path, headers=headers, seconds=seconds, json=fields)
+
+    def request(
+        self, method: str, path: str, *, headers: Mapping[str, str], seconds: float, **content: Any
+    ) -> Answer | NotSent | Unknown:
+        """Send any request as `post` does; `content` is httpx's `json`, `data`, `files`, `content` or `params`.
+
+        `path` begins with a slash, or is a whole URL that the provider or the operator gave.
+        """
         if seconds <= 0:
             return NotSent(f"{self._name}: no time was left")
+        url = self._url + path if path.startswith("/") else path
         try:
             client = self._shared_client()
         except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
             # No such certificates, a proxy that is no URL or speaks SOCKS: the text may hold the proxy's password.
             return NotSent(f"{self._name}: check SSL_CERT_FILE and the proxy variables [{type(error).__name__}]")
         try:
-            request = client.build_request("POST", self._url + path, headers=dict(headers), json=fields)
+            request = client.build_request(method, url, headers=dict(headers), **content)
         except httpx.InvalidURL as error:
             return outcome_of(error, self._name)
         except ValueError as error:  # a header that is not ASCII; the text quotes it

@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from watchbell.reports.interface import Report
+from watchbell.reports.interface import Image, Report
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """The provider confirmed it with the id of the message."""
+    """The provider confirmed it with the id of the message; `note` says what the operator should know all the same."""
 
     message_id: str
+    note: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,4 +148,24 @@ class Provider(Protocol):
         """Ask what became of the send with `key`, whose request began at or after `sent_at`.
 
         Absent only where that is proof: the caller asks no earlier than the send could still arrive.
+        """
+
+
+@runtime_checkable
+class AttachesImages(Protocol):
+    """A provider that can show an image below a report; the console is none."""
+
+    def attach(
+        self,
+        chat_id: str,
+        image: Image,
+        *,
+        key: SendKey,
+        credentials: Mapping[str, str],
+        seconds: float,
+        first_id: str | None = None,
+    ) -> Outcome:
+        """Send one image within `seconds`, below the report whose part 1 is `first_id`. Never raises.
+
+        `key` is the image's own: a part number that no part of the text has. The text does not depend on the outcome.
         """

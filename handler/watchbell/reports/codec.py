@@ -1,5 +1,6 @@
 """Reports as JSON: what `cron preview --as json` prints and what a run keeps before anything is sent."""
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ from watchbell.reports.interface import (
     AlertSummary,
     Coverage,
     CoverageStatus,
+    Image,
     Number,
     Report,
     Section,
@@ -20,6 +22,7 @@ from watchbell.tasks import Kind
 
 def report_to_json(report: Report) -> dict[str, Any]:
     """Return the report in the published shape (design, section 10), with our additions beside it."""
+    images = {"images": [_image_to_json(one) for one in report.images]} if report.images else {}
     return {
         "title": report.title,
         "kind": str(report.kind),
@@ -37,6 +40,7 @@ def report_to_json(report: Report) -> dict[str, Any]:
         "alerts": [_alert_to_json(one) for one in report.alerts],
         "sections": [_section_to_json(one) for one in report.sections],
         "source_error": report.source_error,
+        **images,
     }
 
 
@@ -64,6 +68,7 @@ def _report_from_json(raw: Mapping[str, Any]) -> Report:
         actions=tuple(raw["actions"]),
         alerts=tuple(_alert_from_json(one) for one in raw["alerts"]),
         sections=tuple(_section_from_json(one) for one in raw["sections"]),
+        images=tuple(_image_from_json(one) for one in raw.get("images", ())),
         source_error=raw.get("source_error"),
     )
 
@@ -132,3 +137,11 @@ def _section_from_json(raw: Mapping[str, Any]) -> Section:
         columns=tuple(raw["columns"]),
         rows=tuple(tuple(row) for row in raw["rows"]),
     )
+
+
+def _image_to_json(one: Image) -> dict[str, Any]:
+    return {"name": one.name, "alt": one.alt, "png_base64": b64encode(one.png).decode("ascii")}
+
+
+def _image_from_json(raw: Mapping[str, Any]) -> Image:
+    return Image(name=raw["name"], alt=raw.get("alt", ""), png=b64decode(raw["png_base64"], validate=True))

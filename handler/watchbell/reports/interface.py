@@ -81,6 +81,15 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A picture beside the text, a chart for instance; `alt` says in words what it shows."""
+
+    name: str
+    png: bytes = field(repr=False)
+    alt: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What was found. Every text in it is untrusted and is escaped by whoever renders it."""
 
@@ -95,6 +104,7 @@ class Report:
     actions: tuple[str, ...] = ()  # at most three
     alerts: tuple[AlertSummary, ...] = ()
     sections: tuple[Section, ...] = ()
+    images: tuple[Image, ...] = ()
     source_error: str | None = None  # kept in the ledger beside a delivered notice
 
 

@@ -28,6 +28,9 @@ START_WITHIN_SECONDS = 10.0
 #: Providers echo the message; anything much longer is not theirs.
 LONGEST_ANSWER = 1024 * 1024
 
+#: A page of a channel's history holds many messages.
+LONGEST_PAGE = 8 * LONGEST_ANSWER
+
 #: What each failure proves about the message, and how to say it. Subclasses without a row count as their parent.
 FAILURES: Mapping[type[BaseException], tuple[type[NotSent] | type[Unknown], str]] = {
     httpx.ConnectError: (NotSent, "cannot connect"),
@@ -95,30 +98,32 @@ class ChatApi:
         self, path: str, *, headers: Mapping[str, str], fields: Mapping[str, Any], seconds: float
     ) -> Answer | NotSent | Unknown:
         """Post JSON within `seconds` in all; return the answer, or what the lack of one proves. Never raises."""
-        return self.request("POST", path, headers=headers, seconds=seconds, json=fields)
+        return self._request("POST", path, seconds, LONGEST_ANSWER, headers=dict(headers), json=fields)
 
-    def request(
-        self, method: str, path: str, *, headers: Mapping[str, str], seconds: float, **content: Any
+    def get(
+        self, path: str, *, headers: Mapping[str, str], query: Mapping[str, str], seconds: float
     ) -> Answer | NotSent | Unknown:
-        """Send any request as `post` does; `content` is httpx's `json`, `data`, `files`, `content` or `params`.
+        """Read within `seconds` in all, in the same careful way; an answer from a cache would prove nothing."""
+        fresh = {**headers, "Cache-Control": "no-cache"}
+        return self._request("GET", path, seconds, LONGEST_PAGE, headers=fresh, params=dict(query))
 
-        `path` begins with a slash, or is a whole URL that the provider or the operator gave.
-        """
+    def _request(
+        self, method: str, path: str, seconds: float, longest: int, **content: Any
+    ) -> Answer | NotSent | Unknown:
         if seconds <= 0:
             return NotSent(f"{self._name}: no time was left")
-        url = self._url + path if path.startswith("/") else path
         try:
             client = self._shared_client()
         except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
             # No such certificates, a proxy that is no URL or speaks SOCKS: the text may hold the proxy's password.
             return NotSent(f"{self._name}: check SSL_CERT_FILE and the proxy variables [{type(error).__name__}]")
         try:
-            request = client.build_request(method, url, headers=dict(headers), **content)
+            request = client.build_request(method, self._url + path, **content)
         except httpx.InvalidURL as error:
             return outcome_of(error, self._name)
         except ValueError as error:  # a header that is not ASCII; the text quotes it
             return NotSent(f"{self._name}: the request could not be formed [{type(error).__name__}]")
-        return _Flight(self._name, client, request).result(seconds)
+        return _Flight(self._name, client, request, longest).result(seconds)
 
     def close(self) -> None:
         """Release the client; the next send makes a new one."""
@@ -149,8 +154,9 @@ class _Flight:
     a request that is still connecting can never leave, so that "not sent" stays true.
     """
 
-    def __init__(self, name: str, client: httpx.Client, request: httpx.Request) -> None:
+    def __init__(self, name: str, client: httpx.Client, request: httpx.Request, longest: int) -> None:
         self._name = name
+        self._longest = longest
         self._client = client
         self._request = request
         self._landed = threading.Event()
@@ -180,7 +186,7 @@ class _Flight:
             with closing(self._client.send(self._request, stream=True)) as response:
                 # The status alone is evidence already, should the rest be lost.
                 self._result = Answer(response.status_code, response.headers, body=None)
-                self._result = replace(self._result, body=_bounded_body(response))
+                self._result = replace(self._result, body=_bounded_body(response, self._longest))
         except Exception as error:  # noqa: BLE001  whatever happens to a send is an outcome
             self._result = self._result or outcome_of(error, self._name)
         finally:
@@ -209,10 +215,10 @@ class _Flight:
                 sock.shutdown(socket.SHUT_RDWR)
 
 
-def _bounded_body(response: httpx.Response) -> bytes | None:
+def _bounded_body(response: httpx.Response, longest: int) -> bytes | None:
     body = bytearray()
     for chunk in response.iter_bytes():
         body += chunk
-        if len(body) > LONGEST_ANSWER:
+        if len(body) > longest:
             return None
     return bytes(body)

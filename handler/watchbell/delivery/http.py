@@ -98,27 +98,39 @@ class ChatApi:
         self, path: str, *, headers: Mapping[str, str], fields: Mapping[str, Any], seconds: float
     ) -> Answer | NotSent | Unknown:
         """Post JSON within `seconds` in all; return the answer, or what the lack of one proves. Never raises."""
-        return self._request("POST", path, seconds, LONGEST_ANSWER, headers=dict(headers), json=fields)
+        return self.request("POST", path, headers=headers, seconds=seconds, json=fields)
 
     def get(
         self, path: str, *, headers: Mapping[str, str], query: Mapping[str, str], seconds: float
     ) -> Answer | NotSent | Unknown:
-        """Read within `seconds` in all, in the same careful way; an answer from a cache would prove nothing."""
+        """Read as carefully as `post` sends; an answer out of a cache would prove nothing."""
         fresh = {**headers, "Cache-Control": "no-cache"}
-        return self._request("GET", path, seconds, LONGEST_PAGE, headers=fresh, params=dict(query))
+        return self.request("GET", path, headers=fresh, seconds=seconds, longest=LONGEST_PAGE, params=dict(query))
 
-    def _request(
-        self, method: str, path: str, seconds: float, longest: int, **content: Any
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        seconds: float,
+        longest: int = LONGEST_ANSWER,
+        **content: Any,
     ) -> Answer | NotSent | Unknown:
+        """Send any request as `post` does; `content` is httpx's `json`, `data`, `files`, `content` or `params`.
+
+        `path` begins with a slash, or is a whole URL that the provider or the operator gave.
+        """
         if seconds <= 0:
             return NotSent(f"{self._name}: no time was left")
+        url = self._url + path if path.startswith("/") else path
         try:
             client = self._shared_client()
         except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
             # No such certificates, a proxy that is no URL or speaks SOCKS: the text may hold the proxy's password.
             return NotSent(f"{self._name}: check SSL_CERT_FILE and the proxy variables [{type(error).__name__}]")
         try:
-            request = client.build_request(method, self._url + path, **content)
+            request = client.build_request(method, url, headers=dict(headers), **content)
         except httpx.InvalidURL as error:
             return outcome_of(error, self._name)
         except ValueError as error:  # a header that is not ASCII; the text quotes it

@@ -75,7 +75,10 @@ class DyingStore:
 
 
 class CountedPipeline:
-    """Builds reports that say which build they are of. A task's params may ask for a fault: `kill`, `sleep`, `hang`."""
+    """Builds reports that say which build they are of.
+
+    A task's params may ask for a fault: `kill`, `sleep` so many seconds, or `hang_while` a file exists.
+    """
 
     def __init__(self, builds: Path) -> None:
         self._builds = builds
@@ -86,8 +89,8 @@ class CountedPipeline:
         if request.params.get("kill"):
             die()
         time.sleep(float(request.params.get("sleep", 0)))
-        while request.params.get("hang"):
-            time.sleep(1)
+        while Path(request.params.get("hang_while", "/nonexistent")).exists():
+            time.sleep(0.1)
         number = self._builds.read_text().split().count(request.task_id)
         return Report(
             title=f"Digest of {request.task_id}",

@@ -50,7 +50,7 @@ def carry_out(services: Services, limits: Limits, run: Run) -> tuple[Run, tuple[
     except _Declined as declined:
         log.warning("run %s: left to another machine: %s", run.id, declined.why)
         until = _declined_until(services, run, task)
-        services.store.runs.decline(run, machine=services.owner.host.machine, until=until, now=services.clock.now())
+        services.store.runs.decline(run, machine=_unable(services, run), until=until, now=services.clock.now())
     return services.store.runs.find(run.task_id, run.fire_time) or run, coverage
 
 
@@ -200,6 +200,11 @@ def _decline_if_elsewhere(services: Services, run: Run, task: Task, why: str) ->
         return
     if services.store.ticks.other_machines(here, now - OTHER_MACHINE_ALIVE):
         raise _Declined(why)
+
+
+def _unable(services: Services, run: Run) -> str:
+    """Return the names of all machines that have left the run to others, with this one."""
+    return " ".join(sorted({*(run.declined_by or "").split(), services.owner.host.machine}))
 
 
 def _declined_until(services: Services, run: Run, task: Task) -> datetime:

@@ -13,7 +13,7 @@ def take_up(services: Services, limits: Limits, run: Run) -> Run | None:
         return None
     if not crashed and _another_is_live(services, run):
         return None
-    declined_here = run.declined_by == services.owner.host.machine
+    declined_here = services.owner.host.machine in (run.declined_by or "").split()
     if declined_here and run.declined_until is not None and now < run.declined_until:
         return None
     return services.store.runs.take_over(

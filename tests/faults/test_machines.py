@@ -90,6 +90,19 @@ def test_what_no_other_machine_takes_is_settled_here_after_half_the_grace(scene:
     assert len(scene.slack.sends) == (1 if lack == "source" else 0)
 
 
+def test_two_machines_that_cannot_do_a_run_try_it_once_each_and_a_third_does_it(scene: Scene) -> None:
+    scene.add()
+    scene.tick("08:55", scene.process("gamma"))
+    for minute in ("09:00", "09:01", "09:02", "09:03"):
+        for machine in ("alpha", "beta"):
+            process = without_source(scene.process(machine))
+            scene.tick(minute, process)
+            assert len(process.pipeline.builds) == (minute == "09:00")
+    assert scene.run("09:00").attempt == 2
+    scene.tick("09:04", scene.process("gamma"))
+    assert scene.ledger() == ["09:00 success"]
+
+
 def test_nothing_is_declined_once_something_was_sent(scene: Scene) -> None:
     scene.add(targets=["slack:C2"], cron="0 9 * * *")
     scene.slack.script["C2"] += [NotSent("busy", retry_after=600)]

@@ -1,11 +1,12 @@
 """Discord: a bot's message to a channel, with an enforced nonce: a repeat within minutes is not a second message."""
 
-import re
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from watchbell.delivery import discord_webhook
 from watchbell.delivery.answers import (
     REMOVED,
     Answer,
@@ -17,7 +18,9 @@ from watchbell.delivery.answers import (
     told,
     words,
 )
+from watchbell.delivery.fallback import Body, Simpler, send_or_simplify
 from watchbell.delivery.http import ChatApi
+from watchbell.delivery.images import caption, file_name, problem
 from watchbell.delivery.interface import (
     Absent,
     CannotTell,
@@ -31,10 +34,11 @@ from watchbell.delivery.interface import (
     Stamp,
     Unknown,
 )
+from watchbell.delivery.place import discord_place, is_webhook
 from watchbell.delivery.render import discord as dialect
 from watchbell.delivery.render.entries import notice
 from watchbell.delivery.render.split import parts
-from watchbell.reports.interface import Report
+from watchbell.reports.interface import Image, Report
 
 NAME = "Discord"
 
@@ -48,6 +52,7 @@ CODES: Mapping[str, Meaning] = {
     **meanings(Refused, "check the channel id", "10003", "50008", "50024"),
     **meanings(Refused, "the webhook is gone: store a new one", "10015", "50027"),
     **meanings(Refused, _RIGHTS, "50001", "50013"),
+    **meanings(Refused, "let the bot read the message history there", "160002"),
     **meanings(Refused, "the user does not take messages from this bot", "50007", "50278"),
     **meanings(Refused, _THREAD, "160005", "50083", "220001", "220002"),
     **meanings(Refused, "uploads are limited there", "400001"),
@@ -60,6 +65,14 @@ CODES: Mapping[str, Meaning] = {
 
 #: With an enforced nonce, "unknown message" says that this very message was created earlier and deleted since.
 CREATED_AND_DELETED = 10008
+
+#: Answers after which a simpler message may be taken.
+INVALID_FORM = 50035
+MISSING_PERMISSIONS = 50013
+NO_HISTORY = 160002
+
+#: Discord's limit for the description of a file.
+LONGEST_ALT = 1_000
 
 #: What a status means where the code is not known.
 STATUSES: Mapping[int, Meaning] = {
@@ -100,16 +113,44 @@ class Discord:
         seconds: float,
         first_id: str | None = None,
     ) -> Outcome:
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", chat_id, re.ASCII):
-            return Refused(f"{NAME}: a channel id is a number such as 1100000000000000000: check the chat id")
+        way = _way(chat_id, credentials)
+        if isinstance(way, Refused):
+            return way
+        path, headers = way
+
+        def post(body: Body, left: float) -> Answer | NotSent | Unknown:
+            return self._api.post(path, headers=headers, fields=body, seconds=left)
+
         marker = key.digest()
-        answer = self._api.post(
-            f"/channels/{chat_id}/messages",
-            headers={"Authorization": f"Bot {credentials['bot_token']}", "User-Agent": _user_agent()},
-            fields={**dialect.marked(part.body, marker), "nonce": marker, "enforce_nonce": True},
-            seconds=seconds,
-        )
-        return outcome(answer) if isinstance(answer, Answer) else answer
+        fields = dialect.marked(part.body, marker) | _bots_own(chat_id, marker, first_id)
+        return send_or_simplify(post, fields, seconds, outcome=outcome, simplify=_simpler)
+
+    def attach(
+        self,
+        chat_id: str,
+        image: Image,
+        *,
+        key: SendKey,
+        credentials: Mapping[str, str],
+        seconds: float,
+        first_id: str | None = None,
+    ) -> Outcome:
+        """Send an image as a message of its own, in reply to the report; as with text a repeat is not a second one."""
+        way = _way(chat_id, credentials)
+        if isinstance(way, Refused):
+            return way
+        wrong = problem(NAME, image)
+        if wrong:
+            return Refused(wrong)
+        path, headers = way
+
+        def post(body: Body, left: float) -> Answer | NotSent | Unknown:
+            form, files = {"payload_json": json.dumps(body)}, {"files[0]": (file_name(image), image.png, "image/png")}
+            return self._api.request("POST", path, headers=headers, seconds=left, data=form, files=files)
+
+        marker = key.digest()
+        fields = dialect.pictured(caption(image, LONGEST_ALT), marker) | _bots_own(chat_id, marker, first_id)
+        return send_or_simplify(post, fields, seconds, outcome=outcome, simplify=_simpler)
 
     def find(
         self,
@@ -122,6 +163,43 @@ class Discord:
         first_id: str | None = None,
     ) -> Found | Absent | CannotTell:
         return CannotTell("Discord was not asked")
+
+
+def _way(chat_id: str, credentials: Mapping[str, str]) -> tuple[str, dict[str, str]] | Refused:
+    """Return where to post to, and the headers: as the bot, or through a webhook, whose URL says it all."""
+    if is_webhook(chat_id):
+        url = discord_webhook.address(credentials)
+        return url if isinstance(url, Refused) else (url, {"User-Agent": _user_agent()})
+    place = discord_place(chat_id)
+    if isinstance(place, Refused):
+        return place
+    headers = {"Authorization": f"Bot {credentials['bot_token']}", "User-Agent": _user_agent()}
+    return f"/channels/{place.chat}/messages", headers
+
+
+def _bots_own(chat_id: str, marker: str, first_id: str | None) -> dict[str, Any]:
+    """Return what only a bot can add: the nonce, and the link to part 1, which pings nobody."""
+    if is_webhook(chat_id):
+        return {}
+    nonce = {"nonce": marker, "enforce_nonce": True}
+    if not first_id or not first_id.isdigit():
+        return nonce
+    reference = {"message_id": first_id, "fail_if_not_exists": False}
+    return nonce | {"message_reference": reference, "allowed_mentions": {"parse": [], "replied_user": False}}
+
+
+def _simpler(answer: Answer, body: Body) -> Simpler | None:
+    """Return a message that Discord may take instead of the one that it refused."""
+    fields = answer.fields() or {}
+    code, errors = fields.get("code"), fields.get("errors")
+    named = errors if code == INVALID_FORM and isinstance(errors, dict) else {}
+    if "message_reference" in body and (code == NO_HISTORY or "message_reference" in named):
+        rest = {name: value for name, value in body.items() if name != "message_reference"}
+        return Simpler(rest, "not linked to the first part: let the bot read the message history")
+    if body.get("embeds") and (code == MISSING_PERMISSIONS or "embeds" in named):
+        note = "shown as plain text, because Discord did not take the embed: let the bot embed links"
+        return Simpler(dialect.without_markup(body), note)
+    return None
 
 
 def outcome(answer: Answer) -> Outcome:

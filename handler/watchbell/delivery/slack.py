@@ -1,9 +1,13 @@
 """Slack: chat.postMessage with a bot token. Slack answers 200 to refusals; the truth is `ok` in the body."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
+from watchbell.delivery import slack_webhook
 from watchbell.delivery.answers import Answer, Meaning, meanings, not_understood, quoted, rate_limited, told
+from watchbell.delivery.fallback import Body, Simpler, send_or_simplify
 from watchbell.delivery.http import ChatApi
 from watchbell.delivery.interface import (
     Absent,
@@ -18,10 +22,12 @@ from watchbell.delivery.interface import (
     Stamp,
     Unknown,
 )
+from watchbell.delivery.place import Place, is_webhook, slack_place
 from watchbell.delivery.render import slack as dialect
 from watchbell.delivery.render.entries import notice
 from watchbell.delivery.render.split import parts
-from watchbell.reports.interface import Report
+from watchbell.delivery.slack_files import SlackFiles
+from watchbell.reports.interface import Image, Report
 
 NAME = "Slack"
 
@@ -41,7 +47,8 @@ CODES: Mapping[str, Meaning] = {
     **meanings(Refused, "replies are not allowed there", "cannot_reply_to_message"),
     **meanings(Refused, _AUTHORISE, "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired",
                "not_allowed_token_type"),
-    **meanings(Refused, "give the app the scope chat:write and install it again", "missing_scope"),
+    **meanings(Refused, "give the app the scope chat:write (for images also files:write) and install it again",
+               "missing_scope"),
     **meanings(Refused, _BLOCKED, "restricted_action", "no_permission", "ekm_access_denied", "access_denied",
                "team_access_not_granted", "enterprise_is_restricted", "two_factor_setup_required"),
     **meanings(Refused, "upgrade Watchbell", "method_deprecated", "deprecated_endpoint"),
@@ -91,17 +98,48 @@ class Slack:
         seconds: float,
         first_id: str | None = None,
     ) -> Outcome:
+        if is_webhook(chat_id):
+            return self._send_to_webhook(part, credentials, seconds)
+        place = slack_place(chat_id)
+        if isinstance(place, Refused):
+            return place
         marker = {"event_type": EVENT_TYPE, "event_payload": {"key": key.digest()}}
-        answer = self._api.post(
-            "/chat.postMessage",
-            headers={
-                "Authorization": f"Bearer {credentials['bot_token']}",
-                "Content-Type": "application/json; charset=utf-8",
-            },
-            fields={**part.body, "channel": chat_id, "metadata": marker},
-            seconds=seconds,
-        )
-        return outcome(answer) if isinstance(answer, Answer) else answer
+        fields = {**part.body, **_thread(place, first_id), "channel": place.chat, "metadata": marker}
+        headers = _headers(credentials)
+
+        def post(body: Body, left: float) -> Answer | NotSent | Unknown:
+            return self._api.post("/chat.postMessage", headers=headers, fields=body, seconds=left)
+
+        return send_or_simplify(post, fields, seconds, outcome=outcome, simplify=_simpler)
+
+    def _send_to_webhook(self, part: Part, credentials: Mapping[str, str], seconds: float) -> Outcome:
+        url = slack_webhook.address(credentials)
+        if isinstance(url, Refused):
+            return url
+
+        def post(body: Body, left: float) -> Answer | NotSent | Unknown:
+            return self._api.post(url, headers={}, fields=body, seconds=left)
+
+        return send_or_simplify(post, part.body, seconds, outcome=slack_webhook.outcome, simplify=_simpler)
+
+    def attach(
+        self,
+        chat_id: str,
+        image: Image,
+        *,
+        key: SendKey,
+        credentials: Mapping[str, str],
+        seconds: float,
+        first_id: str | None = None,
+    ) -> Outcome:
+        """Upload an image into the report's thread. Slack keeps no `key` for it."""
+        if is_webhook(chat_id):
+            return Refused(f"{NAME}: a webhook takes no images")
+        place = slack_place(chat_id)
+        if isinstance(place, Refused):
+            return place
+        thread = place.thread or _ts(first_id)
+        return SlackFiles(self._api, credentials["bot_token"], outcome).share(image, place.chat, thread, seconds)
 
     def find(
         self,
@@ -114,6 +152,31 @@ class Slack:
         first_id: str | None = None,
     ) -> Found | Absent | CannotTell:
         return CannotTell("Slack was not asked")
+
+
+def _headers(credentials: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "Authorization": f"Bearer {credentials['bot_token']}",
+        "Content-Type": "application/json; charset=utf-8",
+    }
+
+
+def _thread(place: Place, first_id: str | None) -> dict[str, Any]:
+    """Further parts stand below part 1, unless the target is a thread itself: Slack has no threads in threads."""
+    ts = place.thread or _ts(first_id)
+    return {"thread_ts": ts, "reply_broadcast": False} if ts else {}
+
+
+def _ts(message_id: str | None) -> str | None:
+    return message_id if message_id and re.fullmatch(r"\d+\.\d+", message_id) else None
+
+
+def _simpler(answer: Answer, body: Body) -> Simpler | None:
+    """Return a message that Slack may take instead of one whose blocks it refused."""
+    code = str((answer.fields() or {}).get("error", "")) or slack_webhook.word(answer)
+    if code not in slack_webhook.NOT_TAKEN or "blocks" not in body:
+        return None
+    return Simpler(dialect.without_markup(body), f"shown as plain text, because Slack did not take the blocks ({code})")
 
 
 def outcome(answer: Answer) -> Outcome:

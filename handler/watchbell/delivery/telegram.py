@@ -1,17 +1,21 @@
 """Telegram: sendMessage of the Bot API. The token is a part of the URL, which is why no message here holds one."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 from watchbell.delivery.answers import REMOVED, Answer, Meaning, not_understood, quoted, rate_limited, told
-from watchbell.delivery.http import ChatApi
+from watchbell.delivery.fallback import Body, Simpler, noted, send_or_simplify
+from watchbell.delivery.http import ChatApi, time_left
+from watchbell.delivery.images import caption, file_name, problem
 from watchbell.delivery.interface import (
     Absent,
     CannotTell,
     Delivered,
     Found,
+    NotSent,
     Outcome,
     Part,
     Refused,
@@ -19,10 +23,11 @@ from watchbell.delivery.interface import (
     Stamp,
     Unknown,
 )
+from watchbell.delivery.place import Place, telegram_place
 from watchbell.delivery.render import telegram as dialect
 from watchbell.delivery.render.entries import notice
 from watchbell.delivery.render.split import parts
-from watchbell.reports.interface import Report
+from watchbell.reports.interface import Image, Report
 
 NAME = "Telegram"
 
@@ -45,6 +50,8 @@ DESCRIPTIONS: tuple[tuple[str, Meaning], ...] = (
     ("bot was kicked", Meaning(Refused, "add the bot to the chat again")),
     ("bot is not a member", Meaning(Refused, "add the bot to the chat")),
     ("group chat was deleted", Meaning(Refused, "choose another chat")),
+    ("photo_", Meaning(Refused, "Telegram does not take the image; the text does not depend on it")),
+    ("image_process_failed", Meaning(Refused, "Telegram does not take the image; the text does not depend on it")),
     ("unauthorized", Meaning(Refused, "store a valid bot token (TELEGRAM_BOT_TOKEN)")),
     ("invalid token specified", Meaning(Refused, "store a valid bot token (TELEGRAM_BOT_TOKEN)")),
     ("restart", Meaning(Unknown, "the server was closing; the message may have arrived")),
@@ -60,6 +67,11 @@ STATUSES: Mapping[int, Meaning] = {
     408: Meaning(Unknown, "the message may have arrived"),
     421: Meaning(Refused, "this Bot API server does not serve this bot: check WATCHBELL_TELEGRAM_API_URL"),
 }
+
+#: A photo's limits, in pixels and as the longer side over the shorter.
+LONGEST_SIDES = 10_000
+WIDEST_RATIO = 20
+LONGEST_CAPTION = 1_000
 
 _SENT_AND_REMOVED = "sent message was immediately deleted"
 
@@ -93,13 +105,37 @@ class Telegram:
         first_id: str | None = None,
     ) -> Outcome:
         """Send one message. Telegram has no place for `key`: it can neither drop a repeat nor be asked about one."""
-        answer = self._api.post(
-            f"/bot{quote(credentials['bot_token'], safe=':')}/sendMessage",
-            headers={},
-            fields={**part.body, "chat_id": chat_id},
-            seconds=seconds,
-        )
-        return outcome(answer) if isinstance(answer, Answer) else answer
+        place = telegram_place(chat_id)
+        if isinstance(place, Refused):
+            return place
+        chat = _Chat(self._api, place, credentials["bot_token"], first_id)
+
+        def post(body: Body, left: float) -> Answer | NotSent | Unknown:
+            return chat.call("sendMessage", body, left)
+
+        return chat.noted(send_or_simplify(post, part.body, seconds, outcome=outcome, simplify=_simpler))
+
+    def attach(
+        self,
+        chat_id: str,
+        image: Image,
+        *,
+        key: SendKey,
+        credentials: Mapping[str, str],
+        seconds: float,
+        first_id: str | None = None,
+    ) -> Outcome:
+        """Send a photo as a reply to the report. Telegram has no place for `key`."""
+        place = telegram_place(chat_id)
+        if isinstance(place, Refused):
+            return place
+        wrong = problem(NAME, image, longest_sides=LONGEST_SIDES, widest_ratio=WIDEST_RATIO)
+        if wrong:
+            return Refused(wrong)
+        chat = _Chat(self._api, place, credentials["bot_token"], first_id)
+        fields = {"caption": dialect.pingless(caption(image, LONGEST_CAPTION))}
+        answer = chat.call("sendPhoto", fields, seconds, {"photo": (file_name(image), image.png, "image/png")})
+        return chat.noted(outcome(answer) if isinstance(answer, Answer) else answer)
 
     def find(
         self,
@@ -112,6 +148,60 @@ class Telegram:
         first_id: str | None = None,
     ) -> Found | Absent | CannotTell:
         return CannotTell("Telegram lets no bot read what it has sent")
+
+
+class _Chat:
+    """One chat during one send, followed once where it has moved to: a moved group has surely got nothing."""
+
+    def __init__(self, api: ChatApi, place: Place, token: str, first_id: str | None) -> None:
+        self._api = api
+        self._path = f"/bot{quote(token, safe=':')}"
+        self._moved_to: str | None = None
+        self._place: dict[str, Any] = {"chat_id": place.chat}
+        if place.thread:
+            self._place["message_thread_id"] = int(place.thread)
+        if first_id and first_id.isdigit():
+            self._place["reply_parameters"] = {"message_id": int(first_id), "allow_sending_without_reply": True}
+
+    def call(
+        self, method: str, fields: Mapping[str, Any], seconds: float, files: Mapping[str, Any] | None = None
+    ) -> Answer | NotSent | Unknown:
+        """Call a method on the chat within `seconds`, once more where the answer names the chat's new id."""
+        left = time_left(seconds)
+        answer = self._call_once(method, fields, seconds, files)
+        moved_to = _moved_to(answer) if isinstance(answer, Answer) else None
+        if moved_to is None or self._moved_to is not None:
+            return answer
+        self._moved_to = self._place["chat_id"] = moved_to
+        return self._call_once(method, fields, left(), files)
+
+    def noted(self, result: Outcome) -> Outcome:
+        """Return the outcome, with the new id where the group has moved."""
+        if self._moved_to is None:
+            return result
+        return noted(result, f"the group is now telegram:{self._moved_to}: change the task's target")
+
+    def _call_once(
+        self, method: str, fields: Mapping[str, Any], seconds: float, files: Mapping[str, Any] | None
+    ) -> Answer | NotSent | Unknown:
+        path, whole = f"{self._path}/{method}", {**fields, **self._place}
+        if files is None:
+            return self._api.post(path, headers={}, fields=whole, seconds=seconds)
+        form = {name: value if isinstance(value, str) else json.dumps(value) for name, value in whole.items()}
+        return self._api.request("POST", path, headers={}, seconds=seconds, data=form, files=files)
+
+
+def _moved_to(answer: Answer) -> str | None:
+    moved_to = _parameters(answer.fields()).get("migrate_to_chat_id")
+    return str(moved_to) if isinstance(moved_to, int) else None
+
+
+def _simpler(answer: Answer, body: Body) -> Simpler | None:
+    """Return the message as plain text where Telegram refused its markup."""
+    fields = answer.fields() or {}
+    if "can't parse entities" not in str(fields.get("description", "")).lower() or "parse_mode" not in body:
+        return None
+    return Simpler(dialect.without_markup(body), "shown as plain text, because Telegram did not take the markup")
 
 
 def outcome(answer: Answer) -> Outcome:

@@ -48,6 +48,13 @@ def marked(body: Mapping[str, Any], marker: str) -> dict[str, Any]:
     return {**body, "content": body["content"] + _MARKER_LINE.format(marker)}
 
 
+def pictured(shows: str, marker: str) -> dict[str, Any]:
+    """Return the fields of a message that holds one file, which is uploaded beside them."""
+    attachment = {"id": 0, "description": shows}
+    body = {"content": escape(shows), "allowed_mentions": {"parse": []}, "attachments": [attachment]}
+    return marked(body, marker)
+
+
 def without_markup(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return a message without its embed, for when that is not taken: one code block, which has less room."""
     said = [text for embed in body["embeds"] for text in (embed["description"], embed["footer"]["text"]) if text]

@@ -30,9 +30,14 @@ def notice(whole: Sequence[Entry]) -> dict[str, Any]:
 
 
 def without_markup(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a message as plain text, for when its HTML is not taken; a wide `@` pings nobody."""
-    text = unescape(re.sub(r"<[^>]*>", "", body["text"])).replace("@", "\N{FULLWIDTH COMMERCIAL AT}")
+    """Return a message as plain text, for when its HTML is not taken."""
+    text = pingless(unescape(re.sub(r"<[^>]*>", "", body["text"])))
     return {**{name: value for name, value in body.items() if name != "parse_mode"}, "text": text}
+
+
+def pingless(text: str) -> str:
+    """Return text in which no name is mentioned, where no tag can prevent it; its length stays."""
+    return text.replace("@", "\N{FULLWIDTH COMMERCIAL AT}")
 
 
 def _fields(shown: Sequence[Entry]) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,17 @@ import pytest
 
 from contracts.conftest import START, add, at, claimed, expectation, new_owner, plan, raw_task, replace_task
 from fakes.processes import Process, line_up, race
-from watchbell.claims import GapStatus, PartState, Status
+from watchbell.claims import GapStatus, PartState, Status, plan_move
 from watchbell.errors import ConfigError, StoreError
-from watchbell.instants import epoch_seconds
+from watchbell.instants import (
+    MINUTE,
+    epoch_minute,
+    epoch_seconds,
+    floor_minute,
+    format_instant,
+    from_epoch_minute,
+)
+from watchbell.schedule import Schedule
 from watchbell.stores.interface import ClaimResult, Settlement
 from watchbell.stores.local import LocalStore
 from watchbell.stores.local.owners import OwnerLock
@@ -435,6 +444,89 @@ class TestOwners:
 def own_for_ever(home: str) -> None:
     print(OwnerLock(Path(home) / "owners").owner.token, flush=True)
     time.sleep(60)
+
+
+class TestLedger:
+    @pytest.mark.parametrize("seed", range(20))
+    def test_any_ticks_and_edits_by_command_and_by_hand_leave_every_expected_fire_covered_once(
+        self, home: Path, store: LocalStore, seed: int
+    ) -> None:
+        """As the property of tests/unit/test_claims.py, on real files; the versions of the schedule are the oracle."""
+        chance, now = random.Random(seed), at("08:31:30")
+        add(store, raw_task(cron="*/7 * * * *"), now=now)
+        for _ in range(40):
+            now += timedelta(seconds=chance.choice([-90_000, -3600, -61, 0, 1, 20, 61, 300, 1800, 7200, 40_000]))
+            minute = floor_minute(now) + timedelta(minutes=chance.choice([0, 0, 0, 1, 2, -1, -60]))
+            verb = chance.choice(["tick", "tick", "tick", "command", "hand", "settle"])
+            if verb == "tick":
+                tick(store, minute, now)
+            elif verb == "command":
+                edited = random_definitions(chance, now)
+                store.tasks.change(lambda tasks, new=edited: new, now=now)  # type: ignore[misc]
+            elif verb == "hand":
+                put(home, random_definitions(chance, now), now - timedelta(seconds=chance.choice([0, 70, 5000])))
+            else:
+                for run in store.runs.owed(now + timedelta(days=9)):
+                    store.runs.settle(run, Settlement(status=Status.SUCCESS), now=now)
+        store.tasks.change(lambda tasks: [], now=now)
+        assert Counter(covered(store)) == Counter(expected_by_versions(home))
+
+
+def tick(store: LocalStore, minute: datetime, now: datetime) -> None:
+    store.tasks.refresh(minute, now)
+    for task_id in store.tasks.due(minute):
+        expected = expectation(store, task_id)
+        move = plan_move(
+            expected,
+            minute=minute,
+            now=now,
+            tick_deadline=timedelta(minutes=5),
+            ticked_between=store.ticks.ticked_between,
+        )
+        if move is not None:
+            result = store.runs.claim(
+                expected, move, owner=new_owner(), lease_until=now + timedelta(minutes=6), now=now
+            )
+            assert result.moved
+            assert result.holder is None
+
+
+def random_definitions(chance: random.Random, now: datetime) -> list[dict[str, Any]]:
+    if chance.random() < 0.2:
+        return []
+    until = format_instant(now + timedelta(minutes=chance.choice([-60, 3, 90, 3000])))
+    return [
+        raw_task(
+            cron=chance.choice(["*/7 * * * *", "* * * * *", "0 * * * *", "H H/2 * * *"]),
+            catch_up=chance.choice(["latest", "all", "none"]),
+            enabled=chance.random() < 0.8,
+            paused_until=chance.choice([None, None, "forever", until]),
+        )
+    ]
+
+
+def covered(store: LocalStore) -> list[datetime]:
+    fires = [run.due_at for run in store.runs.history(TASK, limit=100_000)]
+    with store._database.read() as connection:
+        versions = connection.execute("SELECT * FROM schedules ORDER BY revision").fetchall()
+    for gap in store.runs.gaps(TASK, limit=100_000):
+        at_that_time = [row for row in versions if row["from_minute"] <= epoch_minute(gap.first) < row["to_minute"]]
+        ranges = [list(schedule_of(row).fires(gap.first, gap.last + MINUTE)) for row in at_that_time]
+        fires += next(found for found in ranges if len(found) == gap.count and found[0] == gap.first)
+    return fires
+
+
+def expected_by_versions(home: Path) -> list[datetime]:
+    with sqlite3.connect(home / "scheduler.db") as connection:
+        connection.row_factory = sqlite3.Row
+        versions = connection.execute("SELECT * FROM schedules").fetchall()
+    connection.close()
+    spans = [(row, from_epoch_minute(row["from_minute"]), from_epoch_minute(row["to_minute"])) for row in versions]
+    return [fire for row, start, end in spans if start < end for fire in schedule_of(row).fires(start, end)]
+
+
+def schedule_of(version: sqlite3.Row) -> Schedule:
+    return Schedule.parse(version["cron"], version["timezone"], task_id=version["task_id"])
 
 
 class TestFiles:

@@ -10,7 +10,8 @@ from typing import Any
 
 TESTS = Path(__file__).resolve().parent.parent
 _BOOT = """
-import importlib, json, sys
+import importlib, json, signal, sys
+signal.alarm(100)  # outlives no failed test for long
 module, name, arguments = sys.argv[1:]
 print(json.dumps(getattr(importlib.import_module(module), name)(*json.loads(arguments))))
 """

@@ -13,6 +13,7 @@
     one migrated in one transaction; unknown attributes of a task survive.
  8. The claim transaction alone moves a task's next fire time (besides changing the task): it is conditional on that
     time and on the task's revision, inserts the run with a copy of the definition, and writes the rows it skips over.
+    A change of a task never reopens what is settled: it counts from after the newest row of the ledger at the earliest.
  9. A task has at most one live scheduled run; ad-hoc runs neither wait for it nor take its fire times.
 
 All times are aware datetimes in UTC and come in as arguments; no store reads a clock. Every call raises StoreError when

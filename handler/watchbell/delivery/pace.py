@@ -17,6 +17,7 @@ from hashlib import sha256
 
 from watchbell.delivery.answers import Answer
 from watchbell.delivery.interface import NotSent, Outcome
+from watchbell.delivery.place import is_webhook
 
 #: The way to the provider takes now longer, now shorter: what leaves a window apart must not arrive within it.
 _SHARE = 1.02
@@ -107,12 +108,10 @@ class Pace:
         self._lines: dict[tuple[str, str], _Line] = {}
         self._lock = threading.Lock()
 
-    def reserve(
-        self, bot: str, chat_id: str, now: float, *, within: float = LONGEST_WAIT_SECONDS, webhook: bool = False
-    ) -> float:
+    def reserve(self, bot: str, chat_id: str, now: float, *, within: float = LONGEST_WAIT_SECONDS) -> float:
         """Take the next place and return the seconds until then; one further ahead than `within` is not taken."""
         with self._lock:
-            lines = self._lines_of(bot, chat_id, now, webhook=webhook)
+            lines = self._lines_of(bot, chat_id, now)
             moment = now
             while (later := max(line.earliest(moment) for line in lines)) > moment:
                 moment = later
@@ -121,12 +120,10 @@ class Pace:
                     insort(line.places, moment)
             return moment - now
 
-    def learn(
-        self, bot: str, chat_id: str, answer: Answer, outcome: Outcome, now: float, *, webhook: bool = False
-    ) -> None:
+    def learn(self, bot: str, chat_id: str, answer: Answer, outcome: Outcome, now: float) -> None:
         """Take from an answer what delays later places: a wait that it asks for, a bucket that is empty."""
         with self._lock:
-            whole, chat = self._lines_of(bot, chat_id, now, webhook=webhook)
+            whole, chat = self._lines_of(bot, chat_id, now)
             if isinstance(outcome, NotSent) and outcome.retry_after is not None:
                 told = whole if _is_for_all(answer) else chat
                 told.told_until = max(told.told_until, now + outcome.retry_after)
@@ -149,13 +146,15 @@ class Pace:
         if len(told) >= _CHATS_ALIKE:
             whole.blocked_until = max(whole.blocked_until, min(told))
 
-    def _lines_of(self, bot: str, chat_id: str, now: float, *, webhook: bool) -> tuple[_Line, _Line]:
-        chat = chat_id.partition("/")[0]  # what follows is a thread or a topic of the same chat
-        is_group = chat.startswith(("-", "@"))
-        rates = self._limits.webhook if webhook else self._limits.chat + (self._limits.group if is_group else ())
+    def _lines_of(self, bot: str, chat_id: str, now: float) -> tuple[_Line, _Line]:
         if len(self._lines) > _MANY_LINES:
             self._forget_idle(now)
-        found = (self._line(bot, "", () if webhook else self._limits.bot), self._line(bot, chat, rates))
+        if is_webhook(chat_id):
+            found = (self._line(bot, "", ()), self._line(bot, chat_id, self._limits.webhook))
+        else:
+            chat = chat_id.partition("/")[0]  # what follows is a thread or a topic of the same chat
+            rates = self._limits.chat + (self._limits.group if chat.startswith(("-", "@")) else ())
+            found = (self._line(bot, "", self._limits.bot), self._line(bot, chat, rates))
         for line in found:
             line.forget_before(now)
         return found

@@ -8,38 +8,81 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from watchbell.delivery.place import is_webhook, webhook_name
 from watchbell.errors import ConfigError, CredentialError
 from watchbell.redaction import is_credential_key, remember_secret
 
 #: Providers that need no token.
 WITHOUT_TOKEN = ("console",)
 
+#: Providers that a target `webhook` or `webhook/NAME` reaches by a URL instead.
+WITH_WEBHOOKS = ("slack", "discord")
+
 NEWEST_VERSION = 2
+
+#: A shorter piece of a webhook's URL may be an ordinary word.
+SHORTEST_PIECE = 16
 
 
 def resolve(
-    provider: str, *, integrations: Path, environ: Mapping[str, str], params: Mapping[str, Any]
+    provider: str, *, integrations: Path, environ: Mapping[str, str], params: Mapping[str, Any], chat_id: str = ""
 ) -> Mapping[str, str]:
-    """Return `{"bot_token": …}` for a provider (empty for the console); raises CredentialError when there is none.
+    """Return `{"bot_token": …}`, or `{"webhook_url": …}` where `chat_id` is a webhook; nothing for the console.
 
-    A source that is broken is an error (ConfigError): falling through to the next one could send as somebody else.
+    Raises CredentialError when there is none. A source that is broken is an error (ConfigError): falling through to
+    the next one could send as somebody else.
     """
     if provider in WITHOUT_TOKEN:
         return {}
-    variable = f"{provider.upper()}_BOT_TOKEN"
-    for source, token in _candidates(provider, variable, integrations, environ, params):
-        if token:
-            remember_secret(token)
-            return {"bot_token": _usable(token, source)}
+    wanted = _wanted(provider, chat_id)
+    for source, secret in _candidates(wanted, integrations, environ, params):
+        if secret:
+            _remember(wanted, secret)
+            return {wanted.field: _usable(secret, wanted, source)}
+    which = f"{wanted.what} called {wanted.instance!r}" if wanted.instance else wanted.what
+    otherwise = "" if wanted.instance else f", or set {wanted.variable}"
     raise CredentialError(
-        f"there is no bot token for {provider}; run `watchbell integrations set {provider}`, which keeps it in "
-        f"{integrations}, or set {variable}"
+        f"there is no {which} for {provider}; run `watchbell integrations set {provider}`, which keeps it in "
+        f"{integrations}{otherwise}"
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The one credential that a target needs, the names it may stand under, and which of several is meant."""
+
+    provider: str
+    field: str
+    what: str
+    names: tuple[str, ...]
+    instance: str = ""
+
+    @property
+    def variable(self) -> str:
+        return f"{self.provider}_{self.field}".upper()
+
+
+def _wanted(provider: str, chat_id: str) -> _Wanted:
+    if provider in WITH_WEBHOOKS and is_webhook(chat_id):
+        names = (f"{provider}_webhook_url", "webhook_url")
+        return _Wanted(provider, "webhook_url", "webhook URL", names, webhook_name(chat_id))
+    return _Wanted(provider, "bot_token", "bot token", (f"{provider}_bot_token", "bot_token", "access_token"))
+
+
+def _remember(wanted: _Wanted, secret: str) -> None:
+    """Mask the secret from now on; of a webhook's URL also the path and its last piece, which say it all."""
+    remember_secret(secret)
+    if wanted.field == "webhook_url":
+        path = "/" + secret.partition("://")[2].partition("/")[2].partition("?")[0]
+        for piece in (path, path.rstrip("/").rpartition("/")[2]):
+            if len(piece) >= SHORTEST_PIECE:
+                remember_secret(piece)
 
 
 def without_credentials(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,17 +99,22 @@ def _stripped(value: Any) -> Any:
 
 
 def _candidates(
-    provider: str, variable: str, integrations: Path, environ: Mapping[str, str], params: Mapping[str, Any]
+    wanted: _Wanted, integrations: Path, environ: Mapping[str, str], params: Mapping[str, Any]
 ) -> Iterator[tuple[str, str | None]]:
-    """Each place in its order, with what it holds; a later one is not looked at when an earlier one had a token."""
-    for where, credentials in _active_credentials(provider, integrations):
-        yield where, _token_in(credentials, provider, where)
-    yield variable, environ.get(variable)
-    yield "the task's params", _token_in(params, provider, "params")
+    """Each place in its order, with what it holds; a later one is not looked at when an earlier one had it.
+
+    What has a name is in the store only.
+    """
+    for where, names, credentials in _active_credentials(wanted.provider, integrations):
+        if not wanted.instance or wanted.instance in names:
+            yield where, _text_in(credentials, wanted, where)
+    if not wanted.instance:
+        yield wanted.variable, environ.get(wanted.variable)
+        yield "the task's params", _text_in(params, wanted, "params")
 
 
-def _token_in(fields: Mapping[str, Any], provider: str, where: str) -> str | None:
-    for name in (f"{provider}_bot_token", "bot_token", "access_token"):
+def _text_in(fields: Mapping[str, Any], wanted: _Wanted, where: str) -> str | None:
+    for name in wanted.names:
         value = fields.get(name)
         if value is not None and not isinstance(value, str):
             raise ConfigError(f"{where}: {name} has to be a text")
@@ -75,16 +123,16 @@ def _token_in(fields: Mapping[str, Any], provider: str, where: str) -> str | Non
     return None
 
 
-def _usable(token: str, source: str) -> str:
-    """Return the token, or refuse one that would break a header or a URL; the message never shows it."""
-    if all("!" <= character <= "~" for character in token):
-        return token
-    kind = "a line break" if "\n" in token or "\r" in token else "a space, a control or a non-ASCII character"
-    raise CredentialError(f"the bot token from {source} holds {kind}: store it again without it")
+def _usable(secret: str, wanted: _Wanted, source: str) -> str:
+    """Return the secret, or refuse one that would break a header or a URL; the message never shows it."""
+    if all("!" <= character <= "~" for character in secret):
+        return secret
+    kind = "a line break" if "\n" in secret or "\r" in secret else "a space, a control or a non-ASCII character"
+    raise CredentialError(f"the {wanted.what} from {source} holds {kind}: store it again without it")
 
 
-def _active_credentials(provider: str, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The credentials of every active integration with this provider, with the place for messages."""
+def _active_credentials(provider: str, path: Path) -> Iterator[tuple[str, Sequence[object], Mapping[str, Any]]]:
+    """The credentials of every active integration with this provider, with the place for messages and its names."""
     for where, record in _records(path):
         if str(record.get("service", "")).strip().lower() != provider:
             continue
@@ -92,11 +140,14 @@ def _active_credentials(provider: str, path: Path) -> Iterator[tuple[str, Mappin
             continue
         instances = record.get("instances")
         if instances is None:
-            yield f"{where}.credentials", _object(record.get("credentials", {}), f"{where}.credentials")
+            names = (record.get("name"), record.get("id"))
+            yield f"{where}.credentials", names, _object(record.get("credentials", {}), f"{where}.credentials")
             continue
-        for number, instance in enumerate(_list(instances, f"{where}.instances")):
+        for number, one in enumerate(_list(instances, f"{where}.instances")):
             here = f"{where}.instances[{number}]"
-            yield f"{here}.credentials", _object(_object(instance, here).get("credentials", {}), f"{here}.credentials")
+            instance = _object(one, here)
+            credentials = _object(instance.get("credentials", {}), f"{here}.credentials")
+            yield f"{here}.credentials", (instance.get("name"),), credentials
 
 
 def _records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -193,3 +193,85 @@ def test_credentials_are_stripped_from_params_at_any_depth():
         "secretary": "Ann",
     }
     assert json.dumps(params) == before, "the task itself is not changed"
+
+
+URL = "https://hooks.slack.com/services/T0/B0/s3cr3t-webhook"
+OTHER = "https://hooks.slack.com/services/T0/B0/s3cr3t-other"
+
+
+def webhook_of(path, chat_id="webhook", environ=None, params=None, provider="slack"):
+    return resolve(provider, integrations=path, environ=environ or {}, params=params or {}, chat_id=chat_id)
+
+
+def test_a_webhook_target_gets_its_url_and_no_token(store):
+    path = store([v1(), {"service": "slack", "credentials": {"bot_token": "t-o-k-e-n", "webhook_url": URL}}])
+    assert webhook_of(path) == {"webhook_url": URL}
+    assert webhook_of(path, "C0123ABCD") == {"bot_token": "stored-token"}
+
+
+@pytest.mark.parametrize("provider", ["slack", "discord"])
+def test_a_webhooks_url_comes_from_the_store_then_the_environment_then_the_params(store, provider):
+    environ, params = {f"{provider.upper()}_WEBHOOK_URL": "https://of.environment/x"}, {"webhook_url": "https://of.p/x"}
+    stored = {"service": provider, "credentials": {"webhook_url": URL}}
+    assert webhook_of(store([stored]), environ=environ, params=params, provider=provider) == {"webhook_url": URL}
+    found = webhook_of(store([]), environ=environ, params=params, provider=provider)
+    assert found == {"webhook_url": "https://of.environment/x"}
+    assert webhook_of(store([]), params=params, provider=provider) == {"webhook_url": "https://of.p/x"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {
+            "version": 2,
+            "integrations": [
+                {
+                    "service": "slack",
+                    "instances": [
+                        {"name": "default", "credentials": {"webhook_url": OTHER}},
+                        {"name": "ops", "credentials": {"webhook_url": URL}},
+                    ],
+                }
+            ],
+        },
+        [
+            {"service": "slack", "id": "1", "credentials": {"webhook_url": OTHER}},
+            {"service": "slack", "id": "2", "name": "ops", "credentials": {"slack_webhook_url": URL}},
+        ],
+    ],
+)
+def test_a_name_chooses_among_several_webhooks(store, content):
+    path = store(content)
+    assert webhook_of(path, "webhook/ops") == {"webhook_url": URL}
+    assert webhook_of(path) == {"webhook_url": OTHER}
+
+
+def test_a_name_that_is_not_stored_never_falls_back_to_another_webhook(store):
+    path = store([{"service": "slack", "credentials": {"webhook_url": OTHER}}])
+    with pytest.raises(CredentialError, match="no webhook URL called 'ops' for slack"):
+        webhook_of(path, "webhook/ops", {"SLACK_WEBHOOK_URL": URL}, {"webhook_url": URL})
+
+
+def test_without_any_webhook_the_error_names_the_variable(store):
+    with pytest.raises(CredentialError, match=r"there is no webhook URL for discord.*or set DISCORD_WEBHOOK_URL"):
+        webhook_of(store([]), provider="discord")
+
+
+def test_telegram_has_no_webhooks(store):
+    assert webhook_of(store([]), environ={"TELEGRAM_BOT_TOKEN": "t-o-k-e-n"}, provider="telegram") == {
+        "bot_token": "t-o-k-e-n"
+    }
+
+
+def test_a_resolved_webhook_is_masked_whole_and_in_pieces(store):
+    url = "https://chat.example/hooks/T0/very-s3cr3t-piece"
+    webhook_of(store([{"service": "slack", "credentials": {"webhook_url": url}}]))
+    for said in (url, "POST /hooks/T0/very-s3cr3t-piece HTTP/1.1", "piece very-s3cr3t-piece"):
+        assert "s3cr3t" not in redact(said)
+
+
+@pytest.mark.parametrize("bad", ["\n", " ", "é"])
+def test_a_webhooks_url_that_would_break_a_request_is_refused_and_not_shown(store, bad):
+    with pytest.raises(CredentialError, match="the webhook URL from SLACK_WEBHOOK_URL holds") as caught:
+        webhook_of(store([]), environ={"SLACK_WEBHOOK_URL": URL + bad})
+    assert "s3cr3t" not in str(caught.value)

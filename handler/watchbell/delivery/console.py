@@ -39,7 +39,7 @@ class Console:
     def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
         return Part(number=1, of=1, body={"text": plain.text(notice(headline, lines))})
 
-    def reserve(self, chat_id: str, credentials: Mapping[str, str]) -> float:
+    def reserve(self, chat_id: str, credentials: Mapping[str, str], within: float = 0.0) -> float:
         return 0.0
 
     def send(

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from watchbell.delivery import discord_webhook
+from watchbell.clock import SystemClock
+from watchbell.delivery import discord_history, discord_webhook
 from watchbell.delivery.answers import (
     REMOVED,
     Answer,
@@ -34,6 +35,7 @@ from watchbell.delivery.interface import (
     Stamp,
     Unknown,
 )
+from watchbell.delivery.pace import DISCORD, LONGEST_WAIT_SECONDS, Pace, Paced, shared
 from watchbell.delivery.place import discord_place, is_webhook
 from watchbell.delivery.render import discord as dialect
 from watchbell.delivery.render.entries import notice
@@ -89,10 +91,12 @@ class Discord:
     """Posts to channels as a Discord bot."""
 
     name = "discord"
+    #: Of a bot's messages; a webhook knows no nonces, and its repeat is a second message.
     repeat_window = timedelta(minutes=2)
 
-    def __init__(self, api_url: str = "https://discord.com/api/v10") -> None:
+    def __init__(self, api_url: str = "https://discord.com/api/v10", *, pace: Pace | None = None) -> None:
         self._api = ChatApi(NAME, api_url)
+        self._pace = Paced(pace or shared(NAME, api_url, DISCORD))
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         return parts(dialect.messages(report, stamp))
@@ -100,8 +104,8 @@ class Discord:
     def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
         return Part(number=1, of=1, body=dialect.notice(notice(headline, lines)))
 
-    def reserve(self, chat_id: str, credentials: Mapping[str, str]) -> float:
-        return 0.0
+    def reserve(self, chat_id: str, credentials: Mapping[str, str], within: float = LONGEST_WAIT_SECONDS) -> float:
+        return self._pace.reserve(chat_id, credentials, within)
 
     def send(
         self,
@@ -123,7 +127,8 @@ class Discord:
 
         marker = key.digest()
         fields = dialect.marked(part.body, marker) | _bots_own(chat_id, marker, first_id)
-        return send_or_simplify(post, fields, seconds, outcome=outcome, simplify=_simpler)
+        heard = self._pace.hearing(chat_id, credentials, outcome)
+        return send_or_simplify(post, fields, seconds, outcome=heard, simplify=_simpler)
 
     def attach(
         self,
@@ -150,7 +155,8 @@ class Discord:
 
         marker = key.digest()
         fields = dialect.pictured(caption(image, LONGEST_ALT), marker) | _bots_own(chat_id, marker, first_id)
-        return send_or_simplify(post, fields, seconds, outcome=outcome, simplify=_simpler)
+        heard = self._pace.hearing(chat_id, credentials, outcome)
+        return send_or_simplify(post, fields, seconds, outcome=heard, simplify=_simpler)
 
     def find(
         self,
@@ -162,7 +168,14 @@ class Discord:
         seconds: float,
         first_id: str | None = None,
     ) -> Found | Absent | CannotTell:
-        return CannotTell("Discord was not asked")
+        """Read the channel; `discord_history` says what is proof. Within `repeat_window` a repeat is the better way."""
+        if is_webhook(chat_id):
+            return CannotTell(f"{NAME}: what was sent through a webhook cannot be asked about")
+        way = _way(chat_id, credentials)
+        if isinstance(way, Refused):
+            return CannotTell(way.error)
+        question = discord_history.Question(channel=chat_id, marker=key.digest(), sent_at=sent_at)
+        return discord_history.find(self._api, question, headers=way[1], seconds=seconds, clock=SystemClock())
 
 
 def _way(chat_id: str, credentials: Mapping[str, str]) -> tuple[str, dict[str, str]] | Refused:

@@ -1,6 +1,6 @@
 """When the next message may leave: the documented rates of each provider, and what its answers add to them.
 
-Pure arithmetic on a given monotonic `now`; nothing here sleeps or asks a clock. A place is taken when it is asked for,
+`Pace` is pure arithmetic on a given monotonic `now`, and nothing here sleeps. A place is taken when it is asked for,
 so that threads queue fairly, and is kept for the life of the process; other processes are unknown here, and between
 them the provider's 429 governs. A token is known by its digest only.
 
@@ -11,10 +11,11 @@ below a limit however the provider counts: 60 messages into one Telegram group l
 import math
 import threading
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from watchbell.clock import Clock, SystemClock
 from watchbell.delivery.answers import Answer
 from watchbell.delivery.interface import NotSent, Outcome
 from watchbell.delivery.place import is_webhook
@@ -201,3 +202,27 @@ def shared(name: str, api_url: str, limits: Limits) -> Pace:
     """Return the one pace of this process for a provider's API, however many provider objects there are."""
     with _sharing:
         return _shared.setdefault((name, api_url.rstrip("/")), Pace(limits))
+
+
+class Paced:
+    """A provider's hold on its pace, with the clock that it goes by."""
+
+    def __init__(self, pace: Pace, clock: Clock | None = None) -> None:
+        self._pace = pace
+        self._clock = clock or SystemClock()
+
+    def reserve(self, chat_id: str, credentials: Mapping[str, str], within: float = LONGEST_WAIT_SECONDS) -> float:
+        """Take a place; return the seconds to wait for it."""
+        return self._pace.reserve(digest_of(credentials), chat_id, self._clock.monotonic(), within=within)
+
+    def hearing(
+        self, chat_id: str, credentials: Mapping[str, str], outcome: Callable[[Answer], Outcome]
+    ) -> Callable[[Answer], Outcome]:
+        """Return `outcome`, which then also learns from each answer how fast the provider lets us go."""
+
+        def heard(answer: Answer) -> Outcome:
+            result = outcome(answer)
+            self._pace.learn(digest_of(credentials), chat_id, answer, result, self._clock.monotonic())
+            return result
+
+        return heard

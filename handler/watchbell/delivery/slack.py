@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from watchbell.delivery import slack_webhook
+from watchbell.clock import SystemClock
+from watchbell.delivery import slack_history, slack_webhook
 from watchbell.delivery.answers import Answer, Meaning, meanings, not_understood, quoted, rate_limited, told
 from watchbell.delivery.fallback import Body, Simpler, send_or_simplify
 from watchbell.delivery.http import ChatApi
@@ -22,17 +23,16 @@ from watchbell.delivery.interface import (
     Stamp,
     Unknown,
 )
+from watchbell.delivery.pace import LONGEST_WAIT_SECONDS, SLACK, Pace, Paced, shared
 from watchbell.delivery.place import Place, is_webhook, slack_place
 from watchbell.delivery.render import slack as dialect
 from watchbell.delivery.render.entries import notice
 from watchbell.delivery.render.split import parts
 from watchbell.delivery.slack_files import SlackFiles
+from watchbell.delivery.slack_history import EVENT_TYPE
 from watchbell.reports.interface import Image, Report
 
 NAME = "Slack"
-
-#: The type of the metadata that marks our messages, so that Slack can be asked whether one arrived.
-EVENT_TYPE = "watchbell_delivery"
 
 _BUG = "Slack does not accept the message; please report this as a bug of Watchbell"
 _AUTHORISE = "store a valid bot token (SLACK_BOT_TOKEN), or allow this host's IP address in the app's settings"
@@ -76,8 +76,9 @@ class Slack:
     name = "slack"
     repeat_window = timedelta()
 
-    def __init__(self, api_url: str = "https://slack.com/api") -> None:
+    def __init__(self, api_url: str = "https://slack.com/api", *, pace: Pace | None = None) -> None:
         self._api = ChatApi(NAME, api_url)
+        self._pace = Paced(pace or shared(NAME, api_url, SLACK))
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         return parts(dialect.messages(report, stamp))
@@ -85,8 +86,8 @@ class Slack:
     def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
         return Part(number=1, of=1, body=dialect.notice(notice(headline, lines)))
 
-    def reserve(self, chat_id: str, credentials: Mapping[str, str]) -> float:
-        return 0.0
+    def reserve(self, chat_id: str, credentials: Mapping[str, str], within: float = LONGEST_WAIT_SECONDS) -> float:
+        return self._pace.reserve(chat_id, credentials, within)
 
     def send(
         self,
@@ -99,7 +100,7 @@ class Slack:
         first_id: str | None = None,
     ) -> Outcome:
         if is_webhook(chat_id):
-            return self._send_to_webhook(part, credentials, seconds)
+            return self._send_to_webhook(chat_id, part, credentials, seconds)
         place = slack_place(chat_id)
         if isinstance(place, Refused):
             return place
@@ -110,9 +111,10 @@ class Slack:
         def post(body: Body, left: float) -> Answer | NotSent | Unknown:
             return self._api.post("/chat.postMessage", headers=headers, fields=body, seconds=left)
 
-        return send_or_simplify(post, fields, seconds, outcome=outcome, simplify=_simpler)
+        heard = self._pace.hearing(chat_id, credentials, outcome)
+        return send_or_simplify(post, fields, seconds, outcome=heard, simplify=_simpler)
 
-    def _send_to_webhook(self, part: Part, credentials: Mapping[str, str], seconds: float) -> Outcome:
+    def _send_to_webhook(self, chat_id: str, part: Part, credentials: Mapping[str, str], seconds: float) -> Outcome:
         url = slack_webhook.address(credentials)
         if isinstance(url, Refused):
             return url
@@ -120,7 +122,8 @@ class Slack:
         def post(body: Body, left: float) -> Answer | NotSent | Unknown:
             return self._api.post(url, headers={}, fields=body, seconds=left)
 
-        return send_or_simplify(post, part.body, seconds, outcome=slack_webhook.outcome, simplify=_simpler)
+        heard = self._pace.hearing(chat_id, credentials, slack_webhook.outcome)
+        return send_or_simplify(post, part.body, seconds, outcome=heard, simplify=_simpler)
 
     def attach(
         self,
@@ -151,7 +154,17 @@ class Slack:
         seconds: float,
         first_id: str | None = None,
     ) -> Found | Absent | CannotTell:
-        return CannotTell("Slack was not asked")
+        """Read the channel, or the thread that the part would be in; `slack_history` says what is proof."""
+        if is_webhook(chat_id):
+            return CannotTell(f"{NAME}: what was sent through a webhook cannot be asked about")
+        place = slack_place(chat_id)
+        if isinstance(place, Refused):
+            return CannotTell(place.error)
+        question = slack_history.Question(
+            channel=place.chat, root=place.thread or _ts(first_id), marker=key.digest(), sent_at=sent_at
+        )
+        token = credentials["bot_token"]
+        return slack_history.find(self._api, question, token=token, seconds=seconds, clock=SystemClock())
 
 
 def _headers(credentials: Mapping[str, str]) -> dict[str, str]:

@@ -23,6 +23,7 @@ from watchbell.delivery.interface import (
     Stamp,
     Unknown,
 )
+from watchbell.delivery.pace import LONGEST_WAIT_SECONDS, TELEGRAM, Pace, Paced, shared
 from watchbell.delivery.place import Place, telegram_place
 from watchbell.delivery.render import telegram as dialect
 from watchbell.delivery.render.entries import notice
@@ -82,8 +83,9 @@ class Telegram:
     name = "telegram"
     repeat_window = timedelta()
 
-    def __init__(self, api_url: str = "https://api.telegram.org") -> None:
+    def __init__(self, api_url: str = "https://api.telegram.org", *, pace: Pace | None = None) -> None:
         self._api = ChatApi(NAME, api_url)
+        self._pace = Paced(pace or shared(NAME, api_url, TELEGRAM))
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         return parts(dialect.messages(report, stamp))
@@ -91,8 +93,8 @@ class Telegram:
     def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
         return Part(number=1, of=1, body=dialect.notice(notice(headline, lines)))
 
-    def reserve(self, chat_id: str, credentials: Mapping[str, str]) -> float:
-        return 0.0
+    def reserve(self, chat_id: str, credentials: Mapping[str, str], within: float = LONGEST_WAIT_SECONDS) -> float:
+        return self._pace.reserve(chat_id, credentials, within)
 
     def send(
         self,
@@ -113,7 +115,8 @@ class Telegram:
         def post(body: Body, left: float) -> Answer | NotSent | Unknown:
             return chat.call("sendMessage", body, left)
 
-        return chat.noted(send_or_simplify(post, part.body, seconds, outcome=outcome, simplify=_simpler))
+        heard = self._pace.hearing(chat_id, credentials, outcome)
+        return chat.noted(send_or_simplify(post, part.body, seconds, outcome=heard, simplify=_simpler))
 
     def attach(
         self,
@@ -135,7 +138,8 @@ class Telegram:
         chat = _Chat(self._api, place, credentials["bot_token"], first_id)
         fields = {"caption": dialect.pingless(caption(image, LONGEST_CAPTION))}
         answer = chat.call("sendPhoto", fields, seconds, {"photo": (file_name(image), image.png, "image/png")})
-        return chat.noted(outcome(answer) if isinstance(answer, Answer) else answer)
+        heard = self._pace.hearing(chat_id, credentials, outcome)
+        return chat.noted(heard(answer) if isinstance(answer, Answer) else answer)
 
     def find(
         self,

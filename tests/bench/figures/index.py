@@ -14,6 +14,8 @@ from watchbell.stores.local import LocalStore
 
 COUNT = 100_000
 BUDGET_MICROSECONDS = 20.0
+#: A new or lost database: every definition is checked and every next fire time computed, once.
+FIRST_BUDGET_MICROSECONDS = 60.0
 
 
 def figures() -> Iterator[Figure]:
@@ -21,7 +23,7 @@ def figures() -> Iterator[Figure]:
         decode = _best(lambda: json.loads((home / "scheduler_tasks.json").read_bytes()))
         store = LocalStore(home)
         try:
-            yield _figure("all tasks new", _refresh(store), decode)
+            yield _figure("all tasks new", _refresh(store), decode, FIRST_BUDGET_MICROSECONDS)
             _touch(home, changed=0)
             yield _figure("nothing really changed", _refresh(store), decode)
             _touch(home, changed=1)
@@ -30,14 +32,14 @@ def figures() -> Iterator[Figure]:
             store.close()
 
 
-def _figure(what: str, seconds: float, decode: float) -> Figure:
+def _figure(what: str, seconds: float, decode: float, budget: float = BUDGET_MICROSECONDS) -> Figure:
     each = seconds / COUNT * 1e6
     return Figure(
         name=f"index {COUNT:,} tasks, {what} (µs a task; peer: json.loads alone)",
         ours=f"{each:.1f} µs",
         peer=f"{decode / COUNT * 1e6:.1f} µs",
         ratio=each,
-        budget=BUDGET_MICROSECONDS,
+        budget=budget,
     )
 
 

@@ -1,24 +1,18 @@
-"""`watchbell cron start`: a tick each minute, without drift, through suspend and clock steps, until it is ended."""
+"""`watchbell cron start`: a tick each minute, without drift, through suspend and clock steps, until it is ended.
 
-import signal
+That the real one ends as it should is told in test_endings.py.
+"""
+
 import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 import pytest
 
-from faults.conftest import Chats, Home, raw_task
-from faults.scene import TASK, StepClock, at
-from watchbell.claims import Status
-from watchbell.clock import SystemClock
-from watchbell.stores.local import LocalStore
+from faults.scene import StepClock, at
 from watchbell_cli.start_command import run_until
-
-OTHER = "b1b2c3d4e5f6"
 
 
 class FakeTick:
@@ -170,61 +164,3 @@ def test_at_the_end_running_ticks_are_asked_to_stop_and_stubborn_ones_killed() -
         FakeTick(None).wait(1)
     daemon.run(waits=25)
     assert [tick.signals for tick in daemon.ticks] == [["terminate"], ["terminate", "kill"], ["terminate"]]
-
-
-@pytest.mark.service("faketime")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_real_daemon_sees_new_tasks_and_ends_within_35_seconds(
-    home: Home, chats: Chats, chat: str, program: Callable[[str], str | None], number: signal.Signals
-) -> None:
-    """Its clock is set to ten seconds before a minute, so that nobody waits for one."""
-    slow = f"C{chat}-SLOW-3000MS"
-    home.add(raw_task(TASK, f"slack:{chat}", cron="0 0 29 2 *"))
-    (home.path / "config.toml").write_text("")
-    ahead = timedelta(seconds=(52 - SystemClock().now().second) % 60)
-    command = [sys.executable, "-P", "-m", "watchbell_cli", "cron", "start"]
-    daemon = home.popen(command, environ=_ahead(program("faketime") or "faketime", ahead))
-    try:
-        _wait_until(lambda: _ticked(home))
-        home.change(lambda raws: [*raws, raw_task(OTHER, f"slack:{slow}")], now=SystemClock().now() + ahead)
-        _wait_until(lambda: any(run.parts for run in home.history(OTHER)))
-        daemon.send_signal(number)
-        begun = time.monotonic()
-        _, errors = daemon.communicate(timeout=40)
-        assert time.monotonic() - begun < 35
-    finally:
-        if daemon.poll() is None:
-            daemon.kill()
-            daemon.communicate()
-    assert daemon.returncode == 0, errors
-    assert "a tick each minute for 1 enabled task(s)" in errors
-    assert errors.endswith("watchbell: stopped\n")
-    (run,) = home.history(OTHER)
-    assert (run.status, len(chats.texts(slow))) == (Status.SUCCESS, 1), "the send in flight was seen through"
-    assert (run.started_at - run.due_at).total_seconds() < 5
-    assert home.history(TASK) == []
-
-
-def _ahead(faketime: str, ahead: timedelta) -> dict[str, str]:
-    """Return what faketime adds to the environment; the program itself would stand between us and the signals."""
-    options = ["--exclude-monotonic", "-f", f"+{ahead.seconds}s"]
-    done = subprocess.run([faketime, *options, "env"], capture_output=True, text=True, check=True)
-    wanted = ("LD_PRELOAD", "FAKETIME", "FAKETIME_DONT_FAKE_MONOTONIC")
-    return {
-        name: value for name, _, value in (line.partition("=") for line in done.stdout.splitlines()) if name in wanted
-    }
-
-
-def _ticked(home: Home) -> bool:
-    store = LocalStore(home.path)
-    try:
-        return store.ticks.ticked_between(at("00:00"), SystemClock().now() + timedelta(days=1))
-    finally:
-        store.close()
-
-
-def _wait_until(is_true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
-    while not is_true():
-        assert time.monotonic() < until
-        time.sleep(0.1)

@@ -1,6 +1,6 @@
 """The ledger of one task as people and programs see it: runs, and ranges of fire times without one, newest first."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,15 +15,15 @@ from watchbell_cli.output import print_table
 Entry = Run | Gap
 
 _COLUMNS = ("STARTED", "FIRE TIME", "STATUS", "TRY", "MESSAGE ID, ERROR BELOW")
-_PAGE = 500
-_MOST_GAPS = 1_000_000
 
 
 def entries(store: Store, task_id: str, *, limit: int, before: str | None) -> list[Entry]:
     """Return a page of the ledger. `before` is the fire time at which the page before ended, of a run or a range."""
     bound = _bound(before)
-    gaps = [gap for gap in store.runs.gaps(task_id, limit=_MOST_GAPS) if bound is None or gap.last < bound]
-    found: list[Entry] = [*_runs_before(store, task_id, before, bound, limit), *gaps[:limit]]
+    found: list[Entry] = [
+        *store.runs.history(task_id, limit=limit, before=bound),
+        *store.runs.gaps(task_id, limit=limit, before=bound),
+    ]
     return sorted(found, key=when, reverse=True)[:limit]
 
 
@@ -45,20 +45,6 @@ def _bound(before: str | None) -> datetime | None:
         return parse_instant(before.partition("Z-")[0] + "Z" if "Z-" in before else before)
     except ValueError as error:
         raise UsageError(f"--before: {error}") from None
-
-
-def _runs_before(store: Store, task_id: str, before: str | None, bound: datetime | None, limit: int) -> list[Run]:
-    if before is None or bound is None or store.runs.find(task_id, before) is not None:
-        return store.runs.history(task_id, limit=limit, before=before)
-    older = (run for run in _all_runs(store, task_id) if run.due_at < bound)
-    return [run for run, _ in zip(older, range(limit), strict=False)]
-
-
-def _all_runs(store: Store, task_id: str) -> Iterator[Run]:
-    last: str | None = None
-    while page := store.runs.history(task_id, limit=_PAGE, before=last):
-        yield from page
-        last = page[-1].fire_time
 
 
 def entry_to_json(entry: Entry) -> dict[str, Any]:
@@ -118,8 +104,3 @@ def _remarks(run: Run) -> list[str]:
     if run.status is not Status.RUNNING and run.wake_at is not None:
         remarks.append(f"to be tried again from {format_instant(run.wake_at)} on")
     return remarks
-
-
-def gap_at(store: Store, task_id: str, minute: datetime) -> Gap | None:
-    """Return the range without runs that a minute falls into."""
-    return next((gap for gap in store.runs.gaps(task_id, limit=_MOST_GAPS) if gap.first <= minute <= gap.last), None)

@@ -2,6 +2,7 @@
 
 import click
 
+from watchbell.instants import format_minute
 from watchbell_cli.history import entries, entry_to_json, fire_time_of, show_entries
 from watchbell_cli.home import opened_store
 from watchbell_cli.lookup import known_id
@@ -24,6 +25,7 @@ def logs(task: str, limit: int, before: str | None, as_json: bool) -> None:
     with opened_store() as store:
         task_id = known_id(store, task)
         page = entries(store, task_id, limit=limit + 1, before=before)
+        starts = store.runs.ledger_starts()
     shown, has_more = page[:limit], len(page) > limit
     if as_json:
         print_json([entry_to_json(entry) for entry in shown])
@@ -31,5 +33,7 @@ def logs(task: str, limit: int, before: str | None, as_json: bool) -> None:
         show_entries(shown)
     if has_more:
         say(f"older entries: watchbell cron logs {task_id} --limit {limit} --before {fire_time_of(shown[-1])}")
-    elif not shown:
+    elif shown and starts:
+        say(f"the ledger starts at {format_minute(starts)}; what was before it is not known")
+    else:
         say("nothing older" if before else f"{task_id} has not fired yet; `watchbell cron next {task_id}` says when")

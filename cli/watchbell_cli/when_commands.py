@@ -11,7 +11,6 @@ from watchbell.json_shapes import why_to_json
 from watchbell.schedule import Schedule, Why
 from watchbell.stores.interface import Run
 from watchbell.tasks import Task
-from watchbell_cli.history import gap_at
 from watchbell_cli.home import now, opened_store
 from watchbell_cli.lookup import find_task
 from watchbell_cli.options import Instant, as_json, task_argument
@@ -78,7 +77,7 @@ def why(task: str, at: datetime, as_json: bool) -> None:
     with opened_store() as store:
         found = find_task(store, task)
         run = store.runs.find(found.id, format_minute(minute))
-        gap = gap_at(store, found.id, minute)
+        gap = store.runs.gap_at(found.id, minute)
     try:
         answer = found.schedule.why(minute)
     except ValueError as error:

@@ -287,7 +287,7 @@ class TestHistory:
             store.runs.settle(run, Settlement(status=Status.SUCCESS), now=at(f"{hour:02}:00:02"))
         first = [run.fire_time[11:16] for run in store.runs.history(TASK, limit=3)]
         assert first == ["12:00", "11:00", "10:00"]
-        rest = store.runs.history(TASK, limit=3, before="2026-11-22T10:00Z")
+        rest = store.runs.history(TASK, limit=3, before=at("10:00"))
         assert [run.fire_time[11:16] for run in rest] == ["09:00"]
         assert store.runs.newest()[TASK].fire_time == "2026-11-22T12:00Z"
 
@@ -437,3 +437,30 @@ def test_claim_returns_nothing_to_run_when_only_gaps_were_written(store: Store) 
     result = claim(store, at("09:30"))
     assert (result.run, result.moved) == (None, True)
     assert [gap.count for gap in store.runs.gaps(TASK, limit=5)] == [1]
+
+
+def test_the_range_that_a_fire_time_fell_into_can_be_looked_up(store: Store) -> None:
+    add(store, raw_task())
+    claimed(store, at("13:00:02"))
+    found = store.runs.gap_at(TASK, at("10:00"))
+    assert found is not None
+    assert (found.first, found.last) == (at("09:00"), at("12:00"))
+    assert store.runs.gap_at(TASK, at("13:00")) is None
+    assert store.runs.gap_at("bbbb", at("10:00")) is None
+
+
+def test_gaps_are_paged_by_the_fire_time_they_end_with(store: Store) -> None:
+    add(store, raw_task())
+    for hour in (10, 12, 14):
+        run = claimed(store, at(f"{hour}:00:01"))
+        store.runs.settle(run, Settlement(status=Status.SUCCESS), now=at(f"{hour}:00:02"))
+    assert [gap.last for gap in store.runs.gaps(TASK, limit=2)] == [at("13:00"), at("11:00")]
+    assert [gap.last for gap in store.runs.gaps(TASK, limit=9, before=at("11:00"))] == [at("09:00")]
+
+
+def test_the_ledger_says_from_when_on_it_is_whole(store: Store) -> None:
+    assert store.runs.ledger_starts() is None
+    add(store, raw_task())
+    assert store.runs.ledger_starts() == at("08:31")
+    add(store, raw_task("bbbb"), now=at("12:00"))
+    assert store.runs.ledger_starts() == at("08:31")

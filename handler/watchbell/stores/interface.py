@@ -190,11 +190,17 @@ class RunStore(Protocol):
     def find(self, task_id: str, fire_time: str) -> Run | None:
         """Return one run with its parts."""
 
-    def history(self, task_id: str, *, limit: int, before: str | None = None) -> list[Run]:
-        """Return a page of runs, newest first; `before` is the fire time at which the page before ended."""
+    def history(self, task_id: str, *, limit: int, before: datetime | None = None) -> list[Run]:
+        """Return a page of runs that were due before `before`, newest first."""
 
-    def gaps(self, task_id: str, *, limit: int) -> list[Gap]:
-        """Return ranges of missed and skipped fire times, newest first."""
+    def gaps(self, task_id: str, *, limit: int, before: datetime | None = None) -> list[Gap]:
+        """Return a page of ranges of missed and skipped fire times that ended before `before`, newest first."""
+
+    def gap_at(self, task_id: str, minute: datetime) -> Gap | None:
+        """Return the range that a fire time falls into."""
+
+    def ledger_starts(self) -> datetime | None:
+        """Return the minute from which on the ledger is whole; what was before it is not known."""
 
     def known_task_ids(self) -> list[str]:
         """Return every task id with a definition or a history."""

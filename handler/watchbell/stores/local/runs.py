@@ -10,7 +10,7 @@ from typing import Any
 from watchbell.claims import Expectation, Gap, Move, PartState, Status
 from watchbell.credentials import without_credentials
 from watchbell.errors import LeaseLost
-from watchbell.instants import epoch_minute, epoch_seconds, format_minute
+from watchbell.instants import epoch_minute, epoch_seconds, format_minute, parse_instant
 from watchbell.stores.interface import ClaimResult, Owner, Run, Settlement
 from watchbell.stores.local.database import Database
 from watchbell.stores.local.run_rows import gap_from_row, run_from_row, seconds
@@ -19,6 +19,8 @@ from watchbell.tasks import Task, task_from_json
 
 # Only the attempt that holds a run may write to it: the token names the process, the attempt number fences.
 _IS_OURS = "task_id = :task_id AND fire_time = :fire_time AND owner_token = :token AND attempt = :attempt"
+
+_ALWAYS = 10**12  # later than any time, in minutes as in seconds
 
 
 class LocalRuns:
@@ -194,22 +196,35 @@ class LocalRuns:
         with self._database.read() as connection:
             return _get(connection, task_id, fire_time)
 
-    def history(self, task_id: str, *, limit: int, before: str | None = None) -> list[Run]:
+    def history(self, task_id: str, *, limit: int, before: datetime | None = None) -> list[Run]:
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT * FROM runs WHERE task_id = :task_id AND (:before IS NULL OR due_at <"
-                " (SELECT due_at FROM runs WHERE task_id = :task_id AND fire_time = :before))"
-                " ORDER BY due_at DESC, fire_time DESC LIMIT :limit",
-                {"task_id": task_id, "before": before, "limit": limit},
+                "SELECT * FROM runs WHERE task_id = ? AND due_at < ? ORDER BY due_at DESC, fire_time DESC LIMIT ?",
+                (task_id, _ALWAYS if before is None else epoch_seconds(before), limit),
             ).fetchall()
             return [_with_parts(connection, row) for row in rows]
 
-    def gaps(self, task_id: str, *, limit: int) -> list[Gap]:
+    def gaps(self, task_id: str, *, limit: int, before: datetime | None = None) -> list[Gap]:
         with self._database.read() as connection:
             rows = connection.execute(
-                "SELECT * FROM gaps WHERE task_id = ? ORDER BY last_fire DESC, id DESC LIMIT ?", (task_id, limit)
+                "SELECT * FROM gaps WHERE task_id = ? AND last_fire < ? ORDER BY last_fire DESC, id DESC LIMIT ?",
+                (task_id, _ALWAYS if before is None else epoch_minute(before), limit),
             ).fetchall()
         return [gap_from_row(row) for row in rows]
+
+    def gap_at(self, task_id: str, minute: datetime) -> Gap | None:
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT * FROM gaps WHERE task_id = ? AND last_fire >= ? AND first_fire <= ?"
+                " ORDER BY last_fire LIMIT 1",
+                (task_id, epoch_minute(minute), epoch_minute(minute)),
+            ).fetchone()
+        return None if row is None else gap_from_row(row)
+
+    def ledger_starts(self) -> datetime | None:
+        with self._database.read() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'ledger_starts'").fetchone()
+        return None if row is None else parse_instant(row["value"])
 
     def known_task_ids(self) -> list[str]:
         with self._database.read() as connection:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email import message_from_bytes
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -39,11 +40,30 @@ class Request:
     def fields(self) -> dict[str, Any]:
         if self.content_type == "application/x-www-form-urlencoded":
             return dict(parse_qsl(self.raw.decode("utf-8", "replace")))
+        if self.content_type == "multipart/form-data":
+            form = self.form[0]
+            return json.loads(form["payload_json"]) if "payload_json" in form else form
         try:
             value = json.loads(self.raw or b"{}")
         except ValueError:
             return {}
         return value if isinstance(value, dict) else {}
+
+    @property
+    def form(self) -> tuple[dict[str, Any], dict[str, tuple[str, bytes]]]:
+        """The fields and the files of a multipart form."""
+        head = f"Content-Type: {self.headers.get('Content-Type')}\r\n\r\n".encode()
+        fields: dict[str, Any] = {}
+        files: dict[str, tuple[str, bytes]] = {}
+        for part in message_from_bytes(head + self.raw).walk():
+            name, content = part.get_param("name", header="Content-Disposition"), part.get_payload(decode=True)
+            if not isinstance(name, str) or not isinstance(content, bytes):
+                continue
+            if part.get_filename():
+                files[name] = (str(part.get_filename()), content)
+            else:
+                fields[name] = content.decode()
+        return fields, files
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import binascii
 import re
 from typing import Any
 
+from fakes.chat import uploads
 from fakes.chat.api import Place, Refusal, Reply, Request
 from fakes.chat.room import Message, Room
 
@@ -36,17 +37,20 @@ def handle(room: Room, request: Request) -> Reply | dict[str, Any]:
     found = _MESSAGES.fullmatch(request.path)
     if not found or request.method != "POST":
         raise no(404, 0, "404: Not Found")
-    if request.content_type != "application/json":
+    if request.content_type not in ("application/json", "multipart/form-data"):
         raise no(400, 50035, "Invalid Form Body")
     chat_id, payload = found[1], request.fields
+    files = uploads.discord_files(request, payload) if request.content_type == "multipart/form-data" else []
     text, pings = discord_message(request.headers, chat_id, payload)
     _let_send(room, chat_id)
-    return Reply(_shown(_posted(room, chat_id, text, pings, payload), request.headers))
+    return Reply(_shown(_posted(room, chat_id, text, pings, payload, files), request.headers))
 
 
-def _posted(room: Room, chat_id: str, text: str, pings: list[str], payload: dict[str, Any]) -> Message:
+def _posted(
+    room: Room, chat_id: str, text: str, pings: list[str], payload: dict[str, Any], files: list[str]
+) -> Message:
     marker = str(payload.get("nonce", ""))
-    message = room.post("discord", chat_id, text, pings, payload, marker=marker)
+    message = room.post("discord", chat_id, text, pings, payload, marker=marker, files=files)
     if room.is_removed(message):  # the nonce is known, but its message was deleted since
         raise no(404, 10008, "Unknown Message")
     return message
@@ -72,7 +76,8 @@ def _webhook(room: Room, request: Request, webhook_id: str, token: str) -> Reply
         raise no(400, 50035, "Invalid Form Body", errors={"nonce": "not for webhooks"})
     bot = {"Authorization": f"Bot {'A' * 24}.abcdef.{'A' * 27}", "User-Agent": request.headers.get("User-Agent")}
     text, pings = discord_message(bot, webhook_id if len(webhook_id) > 14 else "1" * 18, payload)
-    message = _posted(room, request.query.get("thread_id") or webhook_id, text, pings, payload)
+    files = uploads.discord_files(request, payload) if request.content_type == "multipart/form-data" else []
+    message = _posted(room, request.query.get("thread_id") or webhook_id, text, pings, payload, files)
     if request.query.get("wait") != "true":
         return Reply("", status=204)
     return Reply({"id": message.id, "channel_id": webhook_id, "content": payload.get("content", "")})
@@ -150,7 +155,8 @@ def discord_message(headers: Any, chat_id: str, payload: dict[str, Any]) -> tupl
     _authenticate(headers)
     if not re.fullmatch(r"\d{15,20}|[\w-]+-(FAIL|ERROR|SLOW)-[\w-]+", chat_id, re.ASCII):
         raise no(400, 50035, "Invalid Form Body", errors={"channel_id": "not a snowflake"})
-    known = {"content", "nonce", "enforce_nonce", "allowed_mentions", "flags", "embeds", "tts", "message_reference"}
+    known = {"content", "nonce", "enforce_nonce", "allowed_mentions", "flags", "embeds", "tts", "message_reference",
+             "attachments"}  # fmt: skip
     wrong = set(payload) - known
     if len(str(payload.get("nonce", ""))) > 25:
         wrong.add("nonce")

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from fakes.chat import uploads
 from fakes.chat.api import Place, Refusal, Reply, Request
 from fakes.chat.room import Message, Room
 
@@ -17,7 +18,7 @@ def no(error: str, **more: Any) -> Refusal:
 def place(request: Request) -> Place:
     if request.path.startswith("/slack/services/"):
         return Place(request.path, request.path.split("/")[-1], "webhook")
-    kind = "read" if request.path.endswith(_READS) else "send"
+    kind = "read" if request.path.endswith(_READS) or uploads.is_slack(request) else "send"
     bot = f"{request.headers.get('Authorization', '')} {request.path if kind == 'read' else ''}"
     channel = request.query.get("channel") or request.fields.get("channel") or ""
     return Place(bot, str(channel), kind)
@@ -26,6 +27,10 @@ def place(request: Request) -> Place:
 def handle(room: Room, request: Request) -> Reply | dict[str, Any]:
     if request.path.startswith("/slack/services/"):
         return _webhook(room, request)
+    if uploads.is_slack(request):
+        if not request.path.startswith("/slack/upload/"):
+            _authenticate(request.headers)
+        return uploads.slack(room, request)
     method = request.path.removeprefix("/slack/api/")
     if method == "chat.postMessage":
         return _post(room, request)

@@ -4,6 +4,7 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+from fakes.chat import uploads
 from fakes.chat.api import Place, Refusal, Reply, Request
 from fakes.chat.room import Room
 
@@ -19,12 +20,17 @@ def place(request: Request) -> Place:
 
 def handle(room: Room, request: Request) -> Reply | dict[str, Any]:
     found = re.fullmatch(r"/telegram/bot([^/]*)/(\w+)", request.path)
-    if found is None or found[2] not in ("sendMessage", "getMe"):
+    if found is None or found[2] not in ("sendMessage", "sendPhoto", "getMe"):
         raise _no(404, "Not Found")
     if found[2] == "getMe":
         _authenticate(found[1])
         return {"ok": True, "result": {"id": int(found[1].split(":")[0]), "is_bot": True, "first_name": "Watchbell"}}
     payload = request.fields
+    if found[2] == "sendPhoto":
+        _authenticate(found[1])
+        _let_send(room, str(payload.get("chat_id", "")), payload)
+        photo = uploads.telegram_photo(room, request)
+        return {"ok": True, "result": {"message_id": int(photo.id), "photo": []}}
     if request.method == "POST" and request.content_type not in (
         "application/json",
         "application/x-www-form-urlencoded",

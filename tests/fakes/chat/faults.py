@@ -18,7 +18,7 @@ CLOUDFLARE_PAGE = "<html><head><title>Error 1015</title></head><body>You are bei
 class Fault:
     """What goes wrong with a request: it may be accepted first, then the connection takes its course."""
 
-    then: str = "answer"  # answer, reset, hang, drip, drip_headers, truncate
+    then: str = "answer"  # answer, reset, hang, drip, drip_headers, truncate, undated (no Date header)
     accept: bool = False  # the message is posted before it goes wrong
     accept_after: float | None = None  # the message is posted so many seconds later, whoever still waits
     status: int | None = None  # None: the API's own answer

@@ -189,7 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, body, headers = 200, "{}", {}
         if fault.accept_after is not None:
             self.chats.later(fault.accept_after, provider, request)
-        elif fault.accept or (fault.status is None and fault.then == "answer"):
+        elif fault.accept or (fault.status is None and fault.then in ("answer", "undated")):
             status, body, headers = self.chats.carry_out(provider, request)
         if fault.status is not None:
             status, body, headers = fault.status, fault.body, fault.headers
@@ -216,7 +216,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response_only(status)
         date = headers.get("Date") or self.date_time_string(time.time() + self.chats.room.clock_ahead)
         for name, value in ({"Date": date} | headers).items():
-            self.send_header(name, value)
+            if name != "Date" or fault is None or fault.then != "undated":
+                self.send_header(name, value)
         kind = "text/html" if body.startswith("<") else "application/json" if body[:1] in "{[" else "text/plain"
         self.send_header("Content-Type", kind)
         extra = 100 if fault is not None and fault.then == "truncate" else 0
@@ -230,7 +231,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
         return None
 
-    _truncate = _drip = _answer
+    _truncate = _drip = _undated = _answer
 
     def _drip_headers(self, status: int, body: str, fault: Fault, headers: dict[str, str]) -> None:
         self._drip_bytes(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 10_000, fault)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from watchbell.claims import MOST_CRASHES, PartState, Status, grace_of, settled_status
 from watchbell.delivery.dispatch import deliver
-from watchbell.errors import CredentialError, SourceError, StoreError, WatchbellError
+from watchbell.errors import CredentialError, SourceError, StoreError, TaskError, WatchbellError
 from watchbell.instants import floor_minute
 from watchbell.redaction import redact
 from watchbell.reports.codec import report_from_json, report_to_json
@@ -40,8 +40,13 @@ def carry_out(services: Services, limits: Limits, run: Run) -> tuple[Run, tuple[
     Returns it as the ledger has it then, and the coverage of the report if one was built. Raises LeaseLost and
     StoreError only.
     """
-    task = task_from_json(run.definition)
     coverage: tuple[Coverage, ...] = ()
+    try:
+        task = task_from_json(run.definition)
+    except TaskError as error:  # the version that claimed it knew more, or less
+        unreadable = Settlement(status=Status.FAILED, error=f"its definition: {error}", exit_code=error.exit_code)
+        services.store.runs.settle(run, unreadable, now=services.clock.now())
+        return services.store.runs.find(run.task_id, run.fire_time) or run, coverage
     try:
         settlement = _give_up(services, run, task)
         if settlement is None:
@@ -68,17 +73,27 @@ def _attempt(services: Services, limits: Limits, run: Run, task: Task) -> tuple[
     except (StoreError, _Declined):
         raise
     except WatchbellError as error:
-        failure = Settlement(status=Status.FAILED, error=redact(str(error)), exit_code=error.exit_code)
+        return _failure(services, run, task, str(error), error.exit_code), coverage
     except Exception as error:
         log.exception("run %s: a bug", run.id)
-        failure = Settlement(status=Status.FAILED, error=redact(f"a bug: {type(error).__name__}: {error}"), exit_code=1)
-    return failure, coverage
+        return _failure(services, run, task, f"a bug: {type(error).__name__}: {error}", 1), coverage
+
+
+def _failure(services: Services, run: Run, task: Task, error: str, exit_code: int) -> Settlement:
+    """Return how an attempt ends that broke off: other targets may have got the report all the same."""
+    parts = _parts_now(services, run)
+    status = _status_without_retries(task, parts, services.clock.now())
+    return Settlement(status=status, error=redact(error), exit_code=exit_code)
+
+
+def _parts_now(services: Services, run: Run) -> tuple[PartState, ...]:
+    return (services.store.runs.find(run.task_id, run.fire_time) or run).parts
 
 
 def settlement_of(services: Services, run: Run, task: Task) -> Settlement:
     """Return how a run stands by what its parts say."""
     now = services.clock.now()
-    parts = (services.store.runs.find(run.task_id, run.fire_time) or run).parts
+    parts = _parts_now(services, run)
     status, wake_at = settled_status(task, parts, now=now, deliver_until=run.due_at + task.deliver_within)
     if run.adhoc and status is Status.WAITING:
         # An ad-hoc run is never repeated by a tick.

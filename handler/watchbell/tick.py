@@ -3,16 +3,18 @@
 record    that this tick ran
 refresh   the due index from hand edits
 due       find the fire times up to the minute; each is claimed, built, delivered and settled (attempt.py)
-waiting   runs whose retry time has come
+waiting   and then those runs of the same task whose retry time has come
 recover   runs of dead owners, last and one at a time: one of them may be what ends processes
 tell      the operator what went wrong
 """
 
 import logging
 import threading
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from watchbell.attempt import carry_out
 from watchbell.claims import LEASE_MARGIN, Gap, GapStatus, Status, plan_move
@@ -73,7 +75,7 @@ def run_tick(services: Services, minute: datetime, limits: Limits) -> TickResult
     try:
         tick.record()
         tick.refresh()
-        tick.work_off([*tick.due(), *tick.waiting()], at_once=services.workers)
+        tick.work_off(tick.due_and_waiting(), at_once=services.workers)
         tick.work_off(tick.recover(), at_once=1)
         tick.tell()
         tick.prune()
@@ -117,20 +119,20 @@ class _Tick:
             self.result.fail(error)
         note_tasks_file(self.services, errors)
 
-    def due(self) -> list[Job]:
-        """Return one job for each task that expects a fire up to the minute."""
-        return [self._job_of_task(task_id) for task_id in self.store.tasks.due(self.result.minute)]
-
-    def waiting(self) -> list[Job]:
-        """Return one job for each run whose retry time has come."""
-        owed = self.store.runs.owed(self.clock.now())
-        return [self._job_of_run(run) for run in owed if run.status is not Status.RUNNING and not run.crashes]
+    def due_and_waiting(self) -> list[Job]:
+        """Return one job for each task that expects a fire up to the minute or has a run whose retry time has come."""
+        waiting: defaultdict[str, list[Run]] = defaultdict(list)
+        for run in self.store.runs.owed(self.clock.now()):
+            if run.status is not Status.RUNNING and not run.crashes:
+                waiting[run.task_id].append(run)
+        due = self.store.tasks.due(self.result.minute)
+        return [self._job_of_task(task_id, waiting.get(task_id, [])) for task_id in dict.fromkeys([*due, *waiting])]
 
     def recover(self) -> list[Job]:
         """Return one job for each run whose process ended, now or earlier; that of the most ended ones is last."""
         owed = self.store.runs.owed(self.clock.now())
         crashed = [run for run in owed if run.crashes or is_abandoned(self.services, run)]
-        return [self._job_of_run(run) for run in sorted(crashed, key=lambda run: run.crashes)]
+        return [partial(self._take_up, run) for run in sorted(crashed, key=lambda run: run.crashes)]
 
     def work_off(self, jobs: list[Job], *, at_once: int) -> None:
         """Do the jobs; what time does not allow stays due or is given back."""
@@ -153,23 +155,24 @@ class _Tick:
         now = self.clock.now()
         self.store.runs.prune(now - self.services.keep_history, now)
 
-    def _job_of_task(self, task_id: str) -> Job:
+    def _job_of_task(self, task_id: str, waiting: list[Run]) -> Job:
         def job() -> None:
             while self.limits.seconds_left() > 0:
                 run = self._claim(task_id)
                 if run is None:
-                    return
+                    break
                 self._carry_out(run)
+            # Only now: a report that has just been delivered makes older ones stale.
+            for owed in waiting:
+                self._take_up(owed)
 
         return job
 
-    def _job_of_run(self, owed: Run) -> Job:
-        def job() -> None:
+    def _take_up(self, owed: Run) -> None:
+        if self.limits.seconds_left() > 0:
             run = take_up(self.services, self.limits, owed)
             if run is not None:
                 self._carry_out(run)
-
-        return job
 
     def _claim(self, task_id: str) -> Run | None:
         """Claim what is due of one task; None when there is nothing (more) for this process to run."""

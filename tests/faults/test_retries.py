@@ -1,9 +1,11 @@
 """What surely did not arrive is sent again from the saved report, to those who lack it, for as long as it is wanted."""
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from faults.conftest import Chats, Home, raw_task
 from faults.scene import TASK, Scene, at
 from watchbell.claims import Status
 from watchbell.delivery.interface import Delivered, NotSent, Outcome, Refused, Unknown
+from watchbell.errors import StoreError
 
 BUSY = NotSent("too many messages", retry_after=3600)
 
@@ -197,6 +200,60 @@ def test_a_repeat_that_is_given_up_leaves_the_run_unknown(scene: Scene) -> None:
     for now in ("09:00", "09:01", "12:00"):
         scene.tick(now)
     assert (scene.run("09:00").status, scene.run("09:00").wake_at) == (Status.UNKNOWN, None)
+
+
+def test_a_bug_in_one_provider_leaves_the_other_target_delivered_and_says_so(scene: Scene) -> None:
+    def bug(*args: object) -> Any:
+        raise RuntimeError("boom")
+
+    scene.add(targets=["discord:1"], cron="0 9 * * *")
+    scene.chats["discord"].render = bug
+    result = scene.tick("09:00")
+    run = scene.run("09:00")
+    assert (run.status, run.error, result.exit_code) == (Status.PARTIAL, "a bug: RuntimeError: boom", 1)
+    assert len(scene.slack.texts("C1")) == 1
+    assert scene.tick("09:01").runs == []
+
+
+def test_a_bug_after_the_intent_may_have_sent_it(scene: Scene) -> None:
+    def bug() -> Outcome:
+        raise RuntimeError("boom")
+
+    scene.add(cron="0 9 * * *")
+    scene.slack.script["C1"] += [bug]
+    scene.tick("09:00")
+    scene.tick("09:05")
+    assert (scene.run("09:00").status, len(scene.slack.sends)) == (Status.UNKNOWN, 1)
+
+
+def test_a_run_whose_definition_is_no_longer_understood_fails_once_and_for_all(scene: Scene) -> None:
+    """Another version claimed it; without this, each tick would take it up again for ever."""
+    scene.add(cron="0 9 * * *")
+    scene.slack.script["C1"] += [BUSY]
+    scene.tick("09:00")
+    with sqlite3.connect(scene.home / "scheduler.db") as connection:
+        connection.execute("UPDATE runs SET definition = '{}'")
+    connection.close()
+    assert scene.tick("10:00").exit_code == 3
+    run = scene.run("09:00")
+    assert (run.status, run.wake_at, run.error) == (Status.FAILED, None, "its definition: id: this field is required")
+    assert scene.tick("10:01").exit_code == 0
+
+
+def test_a_ledger_that_fails_after_the_send_leaves_it_unknown_and_held(scene: Scene) -> None:
+    """A disk that fills up just then: the intent says that it may have arrived."""
+    scene.add(cron="0 9 * * *")
+    process, runs = scene.process(), scene.store.runs
+
+    def full(*args: object) -> None:
+        raise StoreError("scheduler.db: database or disk is full")
+
+    write_outcome, runs.write_outcome = runs.write_outcome, full  # type: ignore[method-assign]
+    assert scene.tick("09:00", process).exit_code == 5
+    runs.write_outcome = write_outcome  # type: ignore[method-assign]
+    scene.gone.add(process.services.owner.token)
+    scene.tick("09:01")
+    assert (scene.run("09:00").status, len(scene.slack.sends)) == (Status.UNKNOWN, 1)
 
 
 def test_a_slow_target_does_not_delay_the_others(home: Home, chats: Chats, chat: str) -> None:

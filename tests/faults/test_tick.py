@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -239,6 +241,39 @@ def test_one_wrong_task_does_not_silence_the_others_and_every_tick_says_so(home:
         code, _, err = ended(home.popen([*WATCHBELL, "tick", "--at", home.at]))
         assert code == 3
         assert "[1].cron" in err
+    assert len(chats.texts(chat)) == 1
+
+
+@pytest.fixture
+def small_disk(home: Home) -> Iterator[Path]:
+    """Put the home on a file system of its own; only root can make one."""
+    home.path.mkdir()
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", home.path], capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"this machine mounts nothing here: {done.stderr!r}")
+    yield home.path
+    subprocess.run(["umount", "-l", home.path], check=True)
+
+
+def test_on_a_full_disk_a_tick_sends_nothing_and_says_why(
+    home: Home, chats: Chats, chat: str, small_disk: Path
+) -> None:
+    home.add(raw_task(TASK, f"slack:{chat}"))
+    ballast = small_disk / "ballast"
+    with suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while file.write(b"x" * 512):
+            pass
+    code, _, err = ended(home.popen([*WATCHBELL, "tick", "--at", home.at]))
+    assert code == 5, err
+    assert "Traceback" not in err
+    assert f"{home.path}/scheduler.db" in err
+    assert chats.texts(chat) == []
+
+    ballast.unlink()
+    assert home.tick().exit_code == 0
+    assert [(run.status, run.attempt) for run in home.history(TASK)] == [(Status.SUCCESS, 1)]
     assert len(chats.texts(chat)) == 1
 
 

@@ -1,26 +1,16 @@
 """An image beside the text: checked first, sent below the report, and never at the text's cost."""
 
 import json
-import struct
-import zlib
 
 import pytest
 
+from fakes.pictures import png
 from watchbell.delivery.images import LARGEST_IMAGE, caption, file_name, problem
 from watchbell.delivery.interface import AttachesImages, Delivered, NotSent, Refused, SendKey, Unknown
 from watchbell.reports.codec import report_from_json, report_to_json
 from watchbell.reports.interface import Image
 
 KEY = SendKey(task_id="a1b2c3d4e5f6", fire_time="2026-11-22T09:00Z", target="x", part=1001)
-
-
-def png(width=3, height=2, padding=0):
-    def chunk(kind, content):
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    pixels = chunk(b"IDAT", zlib.compress(b"\0" * 9))
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"tEXt", b"x" * padding) + pixels + chunk(b"IEND", b"")
 
 
 CHART = Image(name="alerts per hour", png=png(), alt="Alerts per hour: 3, 1, 4")

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -10,6 +11,7 @@ from watchbell.delivery.place import (
     Place,
     discord_place,
     is_webhook,
+    repeat_window,
     slack_place,
     telegram_place,
     weaker_promise,
@@ -109,6 +111,12 @@ def test_ordinary_places_are_read():
     assert telegram_place("-1001234567890/42") == Place("-1001234567890", "42")
     assert [is_webhook(chat) for chat in ("webhook", "webhook/ops", "webhooks", "C1")] == [True, True, False, False]
     assert [webhook_name(chat) for chat in ("webhook", "webhook/ops")] == ["", "ops"]
+
+
+def test_only_a_bot_on_discord_may_repeat_a_send_at_once(channel):
+    bots = timedelta(minutes=2) if channel.name == "discord" else timedelta()
+    assert repeat_window(channel.provider, "1100000000000000001") == bots
+    assert repeat_window(channel.provider, "webhook/ops") == timedelta()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import httpx
 from watchbell.clock import SystemClock
 from watchbell.delivery.answers import Answer, quoted
 from watchbell.delivery.interface import NotSent, Unknown
+from watchbell.redaction import RedactingFilter
 
 #: Seconds for each step; the total is the caller's. Telegram answers late under load, hence the long read.
 STEP_LIMITS = httpx.Timeout(connect=5, write=10, read=30, pool=5)
@@ -65,6 +66,8 @@ FAILURES: Mapping[type[BaseException], tuple[type[NotSent] | type[Unknown], str]
     httpx.HTTPError: (Unknown, "the request failed"),
     Exception: (Unknown, "an unexpected failure"),
 }
+
+_MASKING = RedactingFilter()
 
 #: Their texts come from the operating system or the proxy's status line, never from the request.
 _TELLING = (httpx.ConnectError, httpx.ProxyError)
@@ -147,9 +150,7 @@ class ChatApi:
     def _shared_client(self) -> httpx.Client:
         with self._making:
             if self._client is None:
-                # At INFO httpx logs each URL, and Telegram's holds the token.
-                for logger in ("httpx", "httpcore"):
-                    logging.getLogger(logger).setLevel(logging.WARNING)
+                _quieten()
                 self._client = httpx.Client(
                     timeout=STEP_LIMITS,
                     limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
@@ -225,6 +226,14 @@ class _Flight:
         if sock is not None:
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
+
+
+def _quieten() -> None:
+    """At INFO httpx logs each URL, and Telegram's holds the token. Whoever turns this up again gets it masked."""
+    for name in ("httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("httpx", "httpcore", "httpcore.connection", "httpcore.http11", "httpcore.proxy"):
+        logging.getLogger(name).addFilter(_MASKING)
 
 
 def _bounded_body(response: httpx.Response, longest: int) -> bytes | None:

@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export PYTHONSAFEPATH := 1
 
-.PHONY: demo test check lint format bench services clean
+.PHONY: demo test check lint format bench services fakes clean
 .DEFAULT_GOAL := check
 
 $(READY): pyproject.toml
@@ -46,6 +46,9 @@ bench: $(READY)  ## Print each figure as a ratio to its floor or peer in the sam
 
 services:  ## Install the real servers that the service tests run (Debian packages; needs root).
 	@infra/install-test-services
+
+fakes: $(READY)  ## Run fakes of the three chat APIs by hand (FAKES="--rates --chaos 0.3 --seed 7" for more).
+	@$(BIN)/python tests/fakes/chat_server.py --port 8099 --exports $(FAKES)
 
 clean:  ## Remove the virtual environment and caches.
 	rm -rf $(VENV) .services dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

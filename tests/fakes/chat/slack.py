@@ -8,7 +8,6 @@ from fakes.chat.api import Place, Refusal, Reply, Request
 from fakes.chat.room import Message, Room
 
 _READS = ("conversations.history", "conversations.replies", "auth.test")
-_TS = r"\d+\.\d{6}"
 
 
 def no(error: str, **more: Any) -> Refusal:

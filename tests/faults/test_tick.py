@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -17,10 +18,12 @@ import pytest
 
 from faults.conftest import Chats, Home, raw_task
 from faults.scene import TASK, Scene, at
-from watchbell.claims import Status
+from watchbell.attempt import request_for
+from watchbell.claims import PartState, Status
 from watchbell.delivery.interface import Delivered, Outcome
 from watchbell.errors import StoreError
 from watchbell.instants import format_minute
+from watchbell.reports.codec import report_to_json
 from watchbell.reports.interface import Coverage, CoverageStatus, Verdict
 from watchbell.tick import begin, run_tick
 
@@ -361,3 +364,43 @@ def test_an_old_owner_that_loses_its_run_in_the_middle_of_a_send_leaves_the_reco
     scene.tick("09:00", old)
     run = scene.run("09:00")
     assert (run.status, run.parts[0].message_id, len(scene.slack.sends)) == (Status.UNKNOWN, None, 1)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "status"),
+    [
+        ([], Status.ABANDONED),
+        (["not_sent"], Status.ABANDONED),
+        ([None], Status.UNKNOWN),
+        (["delivered"], Status.SUCCESS),
+    ],
+)
+def test_an_interrupted_run_by_hand_is_told_for_what_it_is_and_never_repeated(
+    scene: Scene, outcomes: list[str | None], status: Status
+) -> None:
+    scene.add()
+    gone, runs = scene.process(), scene.store.runs
+    expected = scene.store.tasks.expectation(TASK)
+    assert expected is not None
+    run = runs.claim_adhoc(
+        expected.task,
+        "2026-11-22T08:30:00.123Z-abcd",
+        owner=gone.services.owner,
+        lease_until=at("08:36"),
+        now=at("08:30"),
+    )
+    runs.save_report(run, report_to_json(gone.pipeline.build(request_for(expected.task, at("08:30")))), verdict="OK",
+                     source_error=None)  # fmt: skip
+    for outcome in outcomes:
+        part = PartState(target="slack:C1", part=1, of=1, outcome=None, intent_at=at("08:30"))
+        runs.write_intent(run, part)
+        if outcome is not None:
+            runs.write_outcome(run, replace(part, outcome=outcome, retry_at=at("08:31")))
+    scene.gone.add(gone.services.owner.token)
+    for minute in ("08:32", "08:40"):
+        scene.tick(minute)
+    found = runs.find(TASK, run.fire_time)
+    assert found is not None
+    assert (found.status, found.wake_at, scene.slack.sends) == (status, None, [])
+    scene.tick("09:00")
+    assert scene.run("09:00").status is Status.SUCCESS, "it takes no fire time of the schedule"

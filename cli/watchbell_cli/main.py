@@ -1,5 +1,6 @@
 """The tree of commands, and how each way to end becomes one line and one exit code."""
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -15,6 +16,7 @@ from watchbell_cli.output import complain, say
 PROGRAM = "watchbell"
 INTERRUPTED = 130
 _OUTPUT_FAILED = 75
+_OUTPUT_ERRNOS = {errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EBADF}
 _BUG = 1
 _COMPLETE = "_WATCHBELL_COMPLETE"  # set by the completion scripts that click makes
 
@@ -65,6 +67,8 @@ def _run(argv: list[str]) -> int:
         _drop_output()
         return 0  # the reader has seen enough (`| head`)
     except OSError as error:
+        if error.errno not in _OUTPUT_ERRNOS:
+            return _bug(argv, error)
         # Files of ours have their own errors: what is left is the output.
         with suppress(OSError):
             _show_traceback(argv)
@@ -90,10 +94,14 @@ def _ended(argv: list[str]) -> int:
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001  whatever it is, a person gets one line and not a page
-        hint = "" if _show_traceback(argv) else " (WATCHBELL_DEBUG=1 shows where)"
-        complain(f"this is a bug, please report it: {type(error).__name__}: {error}{hint}")
-        return _BUG
+        return _bug(argv, error)
     return 0
+
+
+def _bug(argv: list[str], error: Exception) -> int:
+    hint = "" if _show_traceback(argv) else " (WATCHBELL_DEBUG=1 shows where)"
+    complain(f"this is a bug, please report it: {type(error).__name__}: {error}{hint}")
+    return _BUG
 
 
 def _invoke(argv: list[str]) -> None:

@@ -416,6 +416,23 @@ class TestTicksAndNotices:
         store.ticks.clear_notice("source:x", START)
         assert store.ticks.notices_to_tell(START + timedelta(days=2)) == []
 
+    def test_a_condition_that_comes_and_goes_is_told_at_most_hourly(self, store: Store) -> None:
+        told = []
+        for minute in range(180):
+            now = START + timedelta(minutes=minute)
+            (store.ticks.clear_notice if minute % 2 else lambda key, now: store.ticks.raise_notice(key, "x", now))(
+                "source:x", now
+            )
+            told += [(minute, notice.recovered) for notice in store.ticks.notices_to_tell(now)]
+        assert told == [(0, False), (1, True), (62, False), (63, True), (124, False), (125, True)]
+
+    def test_a_condition_that_nobody_sees_any_more_is_forgotten(self, store: Store) -> None:
+        store.ticks.raise_notice("source:gone", "x", START)
+        assert len(store.ticks.notices_to_tell(START)) == 1
+        assert len(store.ticks.notices_to_tell(START + timedelta(days=8))) == 1
+        assert store.ticks.notices_to_tell(START + timedelta(days=10)) == []
+        assert store.ticks.notices_to_tell(START + timedelta(days=30)) == []
+
     def test_what_did_not_reach_the_operator_is_owed_again_soon(self, store: Store) -> None:
         store.ticks.raise_notice("source:x", "x is failed", START)
         notices = store.ticks.notices_to_tell(START)

@@ -154,9 +154,6 @@ def test_a_living_process_with_the_real_lock_keeps_its_run_a_day_after_its_lease
     assert (run.status, run.attempt, len(chats.texts(chat))) == (Status.SUCCESS, 1, 1)
 
 
-@pytest.mark.xfail(
-    reason="runs.wake_at of a running run is the instant of its claim: before that instant it is not owed", strict=True
-)
 def test_a_run_of_a_dead_process_is_taken_up_at_once_after_the_clock_was_set_back(scene: Scene) -> None:
     scene.add(cron="0 9 * * *")
     dead = scene.process()

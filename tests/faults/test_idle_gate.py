@@ -130,7 +130,7 @@ def _owed(gate: Gate) -> None:
 
 
 def _told(gate: Gate) -> None:
-    gate.sql("INSERT INTO notices (key, detail, since_at, tell_at) VALUES ('k', 'd', 0, 1)")
+    gate.sql("INSERT INTO notices (key, detail, since_at, raised_at, tell_at) VALUES ('k', 'd', 0, 0, 1)")
 
 
 def _tasks_edited(gate: Gate) -> None:
@@ -257,7 +257,7 @@ def test_after_the_whole_tick_the_next_one_is_idle_again(gate: Gate, doubt: str)
 def test_what_will_be_due_later_is_no_reason_yet(gate: Gate) -> None:
     in_five = SystemClock().now() + timedelta(minutes=5)
     gate.sql("UPDATE tasks SET next_fire = ?", int(in_five.timestamp()) // 60)
-    gate.sql("INSERT INTO notices (key, detail, since_at, tell_at) VALUES ('k', 'd', 0, ?)", in_five.timestamp())
+    gate.sql("INSERT INTO notices (key, detail, since_at, raised_at, tell_at) VALUES ('k', 'd', 0, 0, ?)", in_five.timestamp())
     assert gate.is_idle()
 
 

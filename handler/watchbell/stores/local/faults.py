@@ -1,11 +1,14 @@
 """What SQLite and the system complain about, as our errors, saying what to do."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from watchbell.errors import StoreError, TryAgain
+
+_FEW_BLOCKS = 16
 
 
 @contextmanager
@@ -27,10 +30,18 @@ def translated(path: Path) -> Iterator[None]:
 def advice(path: Path, text: str) -> str:
     """Return what to do about a fault at `path`, as the end of its message; empty when that is not known."""
     lower = text.lower()
-    if "full" in lower or "no space" in lower:
+    if "full" in lower or "no space" in lower or ("disk i/o" in lower and _is_full(path)):
         return f"; free some space on the disk of {path.parent}"
     if "not a database" in lower or "malformed" in lower:
         return "; move the damaged file aside, a new one starts at now"
     if any(word in lower for word in ("readonly", "read-only", "unable to open", "permission denied")):
         return f"; {path.parent} must be a folder that this user can write to (WATCHBELL_HOME)"
     return ""
+
+
+def _is_full(path: Path) -> bool:
+    """Tell a full disk from a broken one: SQLite says the same of both when it cannot lay out its log."""
+    try:
+        return os.statvfs(path.parent).f_bavail < _FEW_BLOCKS
+    except OSError:
+        return False

@@ -10,7 +10,7 @@ from typing import Any
 from watchbell.claims import Expectation, Gap, Move, PartState, Status
 from watchbell.credentials import without_credentials
 from watchbell.errors import LeaseLost
-from watchbell.instants import epoch_minute, epoch_seconds, format_minute, parse_instant
+from watchbell.instants import epoch_minute, epoch_seconds, format_minute, from_epoch_seconds, parse_instant
 from watchbell.stores.interface import ClaimResult, Owner, Run, Settlement
 from watchbell.stores.local.database import Database
 from watchbell.stores.local.run_rows import gap_from_row, run_from_row, seconds
@@ -21,6 +21,8 @@ from watchbell.tasks import Task, task_from_json
 _IS_OURS = "task_id = :task_id AND fire_time = :fire_time AND owner_token = :token AND attempt = :attempt"
 
 _ALWAYS = 10**12  # later than any time, in minutes as in seconds
+#: A running run is owed from the beginning of time: a clock that was set back must not hide a dead owner's.
+_AT_ONCE = from_epoch_seconds(0)
 
 
 class LocalRuns:
@@ -32,21 +34,20 @@ class LocalRuns:
     def claim(
         self, expected: Expectation, move: Move, *, owner: Owner, lease_until: datetime, now: datetime
     ) -> ClaimResult:
-        task, run = expected.task, None
         with self._database.write() as connection:
             moved = self._moves(connection, expected, move)
             if moved:
                 write_gaps(connection, move.gaps, epoch_seconds(now))
             if move.fire is None:
                 return ClaimResult(moved=moved)
-            fire_time = format_minute(move.fire)
-            if moved:
-                _insert_run(connection, task, fire_time, move.fire, False, owner, lease_until, now)
-            run = _get(connection, task.id, fire_time)
+            run = _new_run(expected.task, format_minute(move.fire), move.fire, False, owner, lease_until, now)
+            if moved and _insert(connection, run):
+                return ClaimResult(moved=True, run=run)
+            holder = _get(connection, run.task_id, run.fire_time)
         # By the token a claim is recognised as one's own, also when the answer to a first try was lost.
-        if run is not None and run.owner == owner and run.attempt == 1 and run.status is Status.RUNNING:
-            return ClaimResult(moved=moved, run=run)
-        return ClaimResult(moved=moved, holder=run)
+        if holder is not None and holder.owner == owner and holder.attempt == 1 and holder.status is Status.RUNNING:
+            return ClaimResult(moved=moved, run=holder)
+        return ClaimResult(moved=moved, holder=holder)
 
     def _moves(self, connection: sqlite3.Connection, expected: Expectation, move: Move) -> bool:
         """Move the next fire time on, if it and the definition are still the ones that were looked at."""
@@ -68,11 +69,10 @@ class LocalRuns:
         return cursor.rowcount == 1
 
     def claim_adhoc(self, task: Task, fire_time: str, *, owner: Owner, lease_until: datetime, now: datetime) -> Run:
+        run = _new_run(task, fire_time, now, True, owner, lease_until, now)
         with self._database.write() as connection:
-            if not _insert_run(connection, task, fire_time, now, True, owner, lease_until, now):
-                raise LeaseLost(f"the ad-hoc run {task.id}@{fire_time} exists already; run it again")
-            run = _get(connection, task.id, fire_time)
-        assert run is not None
+            if not _insert(connection, run):
+                raise LeaseLost(f"the ad-hoc run {run.id} exists already; run it again")
         return run
 
     def owed(self, now: datetime) -> list[Run]:
@@ -87,15 +87,18 @@ class LocalRuns:
             cursor = connection.execute(
                 "UPDATE runs SET status = 'running', attempt = attempt + 1, crashes = crashes + :crashed,"
                 " owner_token = :token, owner_machine = :machine, owner_boot = :boot,"
-                " lease_until = :lease_until, wake_at = :now, finished_at = NULL"
-                " WHERE task_id = :task_id AND fire_time = :fire_time AND attempt = :attempt AND status = :status",
+                " lease_until = :lease_until, wake_at = :wake_at, finished_at = NULL"
+                " WHERE task_id = :task_id AND fire_time = :fire_time AND attempt = :attempt AND status = :status"
+                # One live run a task, also when one that waits comes back to life.
+                " AND (adhoc OR NOT EXISTS (SELECT 1 FROM runs AS live WHERE live.task_id = :task_id"
+                "      AND live.status = 'running' AND NOT live.adhoc AND live.fire_time <> :fire_time))",
                 {
                     "crashed": int(crashed),
                     "token": owner.token,
                     "machine": owner.host.machine,
                     "boot": owner.host.boot,
                     "lease_until": epoch_seconds(lease_until),
-                    "now": epoch_seconds(now),
+                    "wake_at": seconds(_AT_ONCE),
                     "task_id": run.task_id,
                     "fire_time": run.fire_time,
                     "attempt": run.attempt,
@@ -260,35 +263,45 @@ class LocalRuns:
             connection.execute("DELETE FROM schedules WHERE to_minute < ?", (minute,))
 
 
-def _insert_run(
-    connection: sqlite3.Connection,
-    task: Task,
-    fire_time: str,
-    due_at: datetime,
-    adhoc: bool,
-    owner: Owner,
-    lease_until: datetime,
-    now: datetime,
-) -> bool:
+def _new_run(
+    task: Task, fire_time: str, due_at: datetime, adhoc: bool, owner: Owner, lease_until: datetime, now: datetime
+) -> Run:
+    return Run(
+        task_id=task.id,
+        fire_time=fire_time,
+        adhoc=adhoc,
+        status=Status.RUNNING,
+        attempt=1,
+        crashes=0,
+        owner=owner,
+        lease_until=lease_until,
+        wake_at=_AT_ONCE,
+        due_at=due_at,
+        started_at=now,
+        finished_at=None,
+        definition=dict(task.raw, params=without_credentials(dict(task.params))),
+    )
+
+
+def _insert(connection: sqlite3.Connection, run: Run) -> bool:
     """Insert or ignore: whoever gets a row count of 1 has the claim."""
-    at = epoch_seconds(now)
-    definition = dict(task.raw, params=without_credentials(dict(task.params)))
+    assert run.owner is not None
     cursor = connection.execute(
         "INSERT INTO runs (task_id, fire_time, adhoc, status, attempt, owner_token, owner_machine, owner_boot,"
         " lease_until, wake_at, due_at, started_at, definition)"
         " VALUES (?, ?, ?, 'running', 1, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (
-            task.id,
-            fire_time,
-            adhoc,
-            owner.token,
-            owner.host.machine,
-            owner.host.boot,
-            epoch_seconds(lease_until),
-            at,
-            epoch_seconds(due_at),
-            at,
-            encode(definition),
+            run.task_id,
+            run.fire_time,
+            run.adhoc,
+            run.owner.token,
+            run.owner.host.machine,
+            run.owner.host.boot,
+            epoch_seconds(run.lease_until),
+            seconds(run.wake_at),
+            epoch_seconds(run.due_at),
+            epoch_seconds(run.started_at),
+            encode(run.definition),
         ),
     )
     return cursor.rowcount == 1

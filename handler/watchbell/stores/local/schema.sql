@@ -51,7 +51,7 @@ CREATE TABLE runs (
     declined_until REAL,
     PRIMARY KEY (task_id, fire_time) -- the claim: of any number of inserts one wins
 ) WITHOUT ROWID;
--- A running run is always owed (wake_at = when it started), a waiting one from its retry time on.
+-- A running run is always owed (wake_at = 0), a waiting one from its retry time on.
 CREATE INDEX open_runs ON runs (wake_at) WHERE wake_at IS NOT NULL;
 CREATE INDEX runs_by_due ON runs (task_id, due_at);
 CREATE INDEX live_runs ON runs (task_id) WHERE status = 'running' AND NOT adhoc;
@@ -105,9 +105,11 @@ CREATE INDEX ticks_by_time ON ticks (ran_at);
 CREATE TABLE notices (
     key       TEXT PRIMARY KEY,
     detail    TEXT NOT NULL,
+    holds     INTEGER NOT NULL DEFAULT 1, -- whether the condition holds
+    told      INTEGER NOT NULL DEFAULT 0, -- whether the operator believes that it does
     since_at  REAL NOT NULL,
-    tell_at   REAL NOT NULL,
-    told      INTEGER NOT NULL DEFAULT 0,
-    recovered INTEGER NOT NULL DEFAULT 0
+    raised_at REAL NOT NULL,              -- when it was last seen to hold
+    told_at   REAL,                       -- when the operator last heard of it, either way
+    tell_at   REAL                        -- when to tell: the condition again, or its recovery
 ) WITHOUT ROWID;
-CREATE INDEX notices_to_tell ON notices (tell_at);
+CREATE INDEX notices_to_tell ON notices (tell_at) WHERE tell_at IS NOT NULL;

@@ -60,11 +60,12 @@ class LocalTasks:
 
     def expectation(self, task_id: str) -> Expectation | None:
         with self._database.read() as connection:
-            row = connection.execute("SELECT * FROM tasks WHERE task_id = ?", (task_id,)).fetchone()
-            live = connection.execute(
-                "SELECT 1 FROM runs WHERE task_id = ? AND status = 'running' AND NOT adhoc LIMIT 1", (task_id,)
+            row = connection.execute(
+                "SELECT *, EXISTS (SELECT 1 FROM runs WHERE runs.task_id = tasks.task_id AND status = 'running'"
+                " AND NOT adhoc) AS live_run FROM tasks WHERE task_id = ?",
+                (task_id,),
             ).fetchone()
-        return expectation_from_row(row, live_run=live is not None) if row is not None else None
+        return expectation_from_row(row, live_run=bool(row["live_run"])) if row is not None else None
 
     def due(self, minute: datetime) -> list[str]:
         with self._database.read() as connection:

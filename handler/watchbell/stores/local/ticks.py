@@ -9,8 +9,11 @@ from watchbell.stores.local.database import Database
 
 #: About 70 days of minutes; the gate keeps to the same number.
 MOST_TICKS = 100_000
+_HOUR = 3_600.0
 _DAY = 86_400.0
 _SOON = 300.0
+#: A weekly task raises its conditions weekly.
+_FORGET = 9 * _DAY
 
 
 class LocalTicks:
@@ -46,46 +49,51 @@ class LocalTicks:
     def raise_notice(self, key: str, detail: str, now: datetime) -> None:
         at = epoch_seconds(now)
         with self._database.write() as connection:
-            # One that came back before its recovery was told goes on as the same condition.
             connection.execute(
-                "INSERT INTO notices (key, detail, since_at, tell_at) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET detail = excluded.detail, recovered = 0",
-                (key, detail, at, at),
+                "INSERT INTO notices (key, detail, since_at, raised_at, tell_at) VALUES (:key, :detail, :at, :at, :at)"
+                " ON CONFLICT (key) DO UPDATE SET detail = :detail, raised_at = :at, holds = 1,"
+                " since_at = CASE WHEN holds OR told THEN since_at ELSE :at END,"
+                # What comes and goes is told again after an hour; what the operator believes anyway, daily.
+                " tell_at = CASE WHEN holds THEN tell_at WHEN told THEN told_at + :day"
+                "                ELSE max(:at, told_at + :hour) END",
+                {"key": key, "detail": detail, "at": at, "day": _DAY, "hour": _HOUR},
             )
 
     def clear_notice(self, key: str, now: datetime) -> None:
-        if not self._exists("SELECT 1 FROM notices WHERE key = ? AND NOT recovered", key):
+        if not self._exists("SELECT 1 FROM notices WHERE key = ? AND holds", key):
             return
         with self._database.write() as connection:
-            connection.execute("DELETE FROM notices WHERE key = ? AND NOT told", (key,))
-            connection.execute("UPDATE notices SET recovered = 1, tell_at = ? WHERE key = ?", (epoch_seconds(now), key))
+            connection.execute(
+                "UPDATE notices SET holds = 0, tell_at = CASE WHEN told THEN ? END WHERE key = ?",
+                (epoch_seconds(now), key),
+            )
 
     def notices_to_tell(self, now: datetime) -> list[Notice]:
         at = epoch_seconds(now)
         if not self._exists("SELECT 1 FROM notices WHERE tell_at <= ? LIMIT 1", at):
             return []
         with self._database.write() as connection:
+            # Nobody has seen these for long: a source or a task that is no longer there.
+            connection.execute("DELETE FROM notices WHERE raised_at < ?", (at - _FORGET,))
             rows = connection.execute(
                 "SELECT * FROM notices WHERE tell_at <= ? ORDER BY since_at, key", (at,)
             ).fetchall()
-            connection.execute("DELETE FROM notices WHERE tell_at <= ? AND recovered", (at,))
-            connection.execute("UPDATE notices SET told = 1, tell_at = ? WHERE tell_at <= ?", (at + _DAY, at))
+            connection.execute(
+                "UPDATE notices SET told = holds, told_at = :at, tell_at = CASE WHEN holds THEN :at + :day END"
+                " WHERE tell_at <= :at",
+                {"at": at, "day": _DAY},
+            )
         return [_notice(row) for row in rows]
 
     def notice_not_told(self, notices: list[Notice], now: datetime) -> None:
+        at = epoch_seconds(now) + _SOON
         with self._database.write() as connection:
             for notice in notices:
+                # Before it was told: a condition was not believed to hold, a recovery was still believed not to.
                 connection.execute(
-                    "INSERT INTO notices (key, detail, since_at, tell_at, told, recovered) VALUES (?, ?, ?, ?, ?, ?)"
-                    " ON CONFLICT (key) DO UPDATE SET tell_at = excluded.tell_at",
-                    (
-                        notice.key,
-                        notice.detail,
-                        epoch_seconds(notice.since),
-                        epoch_seconds(now) + _SOON,
-                        notice.recovered,
-                        notice.recovered,
-                    ),
+                    "UPDATE notices SET told = ?, told_at = NULL, tell_at = CASE WHEN holds OR ? THEN ? END"
+                    " WHERE key = ?",
+                    (notice.recovered, notice.recovered, at, notice.key),
                 )
 
     def _exists(self, query: str, *values: float | str) -> bool:
@@ -98,5 +106,5 @@ def _notice(row: sqlite3.Row) -> Notice:
         key=row["key"],
         detail=row["detail"],
         since=from_epoch_seconds(row["since_at"]),
-        recovered=bool(row["recovered"]),
+        recovered=not row["holds"],
     )

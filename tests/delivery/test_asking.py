@@ -95,6 +95,8 @@ def test_a_history_without_end_is_given_up(told):
         {"then": "drip", "accept": True, "seconds": 2},
         {"status": 502, "body": "<html>Bad Gateway</html>"},
         {"status": 500, "body": "{}"},
+        {"status": 500, "body": '{"ok": true, "messages": []}'},
+        {"status": 500, "body": "[]"},
         {"status": 200, "body": "<html>Sign in to the hotel's network</html>"},
         {"status": 200, "body": "{}"},
         {"status": 200, "body": "[1, 2]"},

@@ -74,13 +74,28 @@ class _Line:
     places: list[float] = field(default_factory=list)
     blocked_until: float = -math.inf
     told_until: float = -math.inf  # blocked by a 429, not by an empty bucket
+    #: Found to have no room, and never to get any: places are only added. It saves looking through it again.
+    full_from: float = math.inf
+    full_until: float = -math.inf
 
     def earliest(self, moment: float) -> float:
         """Return the first moment from `moment` on that has room for one more."""
+        begin = moment
+        if self.full_from <= moment < self.full_until:
+            moment = self.full_until
         moment = max(moment, self.blocked_until)
         while (later := self._crowded_until(moment)) > moment:
             moment = later
+        if self.full_from <= begin <= self.full_until:
+            self.full_until = max(moment, self.full_until)
+        else:
+            self.full_from, self.full_until = begin, moment
         return moment
+
+    def change(self, rates: tuple[Rate, ...]) -> None:
+        """Go by other rates from now on."""
+        self.rates = rates
+        self.full_from, self.full_until = math.inf, -math.inf
 
     def _crowded_until(self, moment: float) -> float:
         """Return `moment`, or the end of the first window in which it would be one too many."""
@@ -107,6 +122,7 @@ class Pace:
         self._limits = limits
         self._speed = speed
         self._lines: dict[tuple[str, str], _Line] = {}
+        self._many = _MANY_LINES
         self._lock = threading.Lock()
 
     def reserve(self, bot: str, chat_id: str, now: float, *, within: float = LONGEST_WAIT_SECONDS) -> float:
@@ -140,7 +156,7 @@ class Pace:
         if remaining < 1:
             chat.blocked_until = max(chat.blocked_until, now + reset_after + _SLACK_SECONDS)
         elif remaining == limit - 1 and reset_after > 0:  # the first of its window, which therefore is so long
-            chat.rates = (self._kept(Rate(int(limit), reset_after * self._speed)), *chat.rates[1:])
+            chat.change((self._kept(Rate(int(limit), reset_after * self._speed)), *chat.rates[1:]))
 
     def _block_all_if_many(self, bot: str, whole: _Line, now: float) -> None:
         told = [line.told_until for (of, _), line in self._lines.items() if of == bot and line.told_until > now]
@@ -148,8 +164,9 @@ class Pace:
             whole.blocked_until = max(whole.blocked_until, min(told))
 
     def _lines_of(self, bot: str, chat_id: str, now: float) -> tuple[_Line, _Line]:
-        if len(self._lines) > _MANY_LINES:
+        if len(self._lines) > self._many:
             self._forget_idle(now)
+            self._many = max(_MANY_LINES, 2 * len(self._lines))
         if is_webhook(chat_id):
             found = (self._line(bot, "", ()), self._line(bot, chat_id, self._limits.webhook))
         else:

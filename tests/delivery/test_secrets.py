@@ -96,15 +96,15 @@ def echoing(fault, subject):
     return {**fault, "body": json.dumps({"ok": False, "error": path, "description": path, "message": path, "code": 1})}
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: "-".join(map(str, fault.values()))[:40] or "none")
 @pytest.mark.parametrize("what", ["send", "attach", "find"])
-def test_no_path_shows_a_secret(subject, fault, what, everything_logged, capfd):
-    subject.channel.server.fault(**echoing(fault, subject))
-    outcome = subject.do(what, seconds=0.08 if "seconds" in fault else 2.0)
-    if what != "find":
-        assert isinstance(outcome, Delivered | Refused | NotSent | Unknown)
-    written = [repr(outcome), str(outcome), repr(subject.channel.provider), everything_logged.text]
-    assert SECRET not in "".join([*written, *capfd.readouterr()])
+def test_no_path_shows_a_secret(subject, what, everything_logged, capfd):
+    for fault in FAULTS:
+        subject.channel.server.fault(**echoing(fault, subject))
+        outcome = subject.do(what, seconds=0.08 if "seconds" in fault else 2.0)
+        if what != "find":
+            assert isinstance(outcome, Delivered | Refused | NotSent | Unknown)
+        written = [repr(outcome), str(outcome), repr(subject.channel.provider), everything_logged.text]
+        assert SECRET not in "".join([*written, *capfd.readouterr()]), fault
 
 
 @pytest.mark.parametrize("what", ["send", "attach", "find"])
@@ -180,8 +180,8 @@ for name, url, chat_id, credentials, faults in json.load(sys.stdin):
     [part] = provider.render(report, Stamp(task_id="t", fire_time="f"))
     for number in range(faults):
         key = SendKey(task_id="t", fire_time="f", target="x", part=number)
-        print(provider, provider.send(chat_id, part, key=key, credentials=credentials, seconds=0.25))
-        print(provider.attach(chat_id, Image(name="x", png=b""), key=key, credentials=credentials, seconds=0.25))
+        print(provider, provider.send(chat_id, part, key=key, credentials=credentials, seconds=0.12))
+        print(provider.attach(chat_id, Image(name="x", png=b""), key=key, credentials=credentials, seconds=0.12))
 raise SystemExit("crash" if len(sys.argv) > 1 else 0)
 """
 

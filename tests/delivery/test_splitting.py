@@ -122,7 +122,7 @@ def test_a_table_that_goes_on_repeats_its_heading_and_its_columns(channel):
 
 def test_a_heading_or_a_column_row_never_stands_last(make_report, stamp):
     report = long_report(make_report)
-    for limit in range(600, 2000, 7):
+    for limit in range(600, 2000, 37):
         for part in split(report, stamp, lambda some, limit=limit: len(plain.text(some)) <= limit):
             last = [entry for entry in part if entry.style is not Style.FOOT][-1]
             assert not last.leads

@@ -25,6 +25,11 @@ _MARKER_ROOM = 40
 
 SUPPRESS_EMBEDS = 1 << 2
 
+#: Emphasis, code, spoilers, quotes, mentions, links, and colons that begin a link's `://` or a `:name:`.
+_ANYWHERE = re.compile(r"[\\*_~`|<>\[\]@]|:(?=[^\s\d]|\d+:)")
+#: Headings, small print and lists; after a number it is the dot that makes one.
+_AT_THE_START = re.compile(r"^(\d*)([-#+.)])")
+
 _COLOURS = {
     Verdict.OK: 0x2ECC71,
     Verdict.ATTENTION: 0xF1C40F,
@@ -57,8 +62,8 @@ def pictured(shows: str, marker: str) -> dict[str, Any]:
 
 def without_markup(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return a message without its embed, for when that is not taken: one code block, which has less room."""
-    said = [text for embed in body["embeds"] for text in (embed["description"], embed["footer"]["text"]) if text]
-    plain = unfenced(re.sub(r"\\([^\w\s])", r"\1", re.sub(r"```\n|\n```", "", "\n".join(said))))
+    said = [text for embed in body["embeds"] for text in (_unescaped(embed["description"]), embed["footer"]["text"])]
+    plain = unfenced("\n".join(filter(None, said)))
     room = LONGEST_CONTENT - _MARKER_ROOM - utf16_units(f"{body['content']}\n```\n\n```")
     block = cut_to_lines(plain, lambda some: utf16_units(some) <= room)
     rest = {name: value for name, value in body.items() if name != "embeds"}
@@ -71,8 +76,16 @@ def utf16_units(text: str) -> int:
 
 
 def escape(text: str) -> str:
-    """Return text that markdown leaves alone, also where it looks like an item of a numbered list."""
-    return re.sub(r"^(\d+)([.)])", r"\1\\\2", re.sub(r"([\\*_~`|<>\[\]()#:@+-])", r"\\\1", text))
+    """Return one line that markdown leaves alone; only what means something where it stands is escaped."""
+    return _AT_THE_START.sub(r"\1\\\2", _ANYWHERE.sub(r"\\\g<0>", text))
+
+
+def _unescaped(description: str) -> str:
+    """Return a description as plain text; in its code blocks nothing was escaped."""
+    pieces = description.split("```")
+    pieces[::2] = [re.sub(r"\\(.)", r"\1", re.sub(r"(?m)^\*\*(.*)\*\*$", r"\1", piece)) for piece in pieces[::2]]
+    pieces[1::2] = [piece.strip("\n") for piece in pieces[1::2]]
+    return "".join(pieces)
 
 
 def _fields(shown: Sequence[Entry], colour: int) -> dict[str, Any]:

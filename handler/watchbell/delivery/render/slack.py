@@ -73,12 +73,14 @@ def _sections(run: Iterable[Entry]) -> Iterator[str]:
     """Fill sections with whole entries."""
     filled = ""
     for entry in run:
-        text = escape(f"▸ {entry.text}" if entry.style is Style.HEADING else entry.text)
-        if filled and len(filled) + 1 + len(text) > LONGEST_SECTION:
+        heads = entry.style is Style.HEADING
+        text = escape(f"▸ {entry.text}" if heads else entry.text)
+        space = "\n\n" if heads else "\n"
+        if filled and len(filled) + len(space) + len(text) > LONGEST_SECTION:
             yield filled
             filled = text
         else:
-            filled = f"{filled}\n{text}" if filled else text
+            filled = f"{filled}{space}{text}" if filled else text
     yield filled
 
 

@@ -22,7 +22,7 @@ from watchbell.delivery.place import is_webhook
 
 #: The way to the provider takes now longer, now shorter: what leaves a window apart must not arrive within it.
 _SHARE = 1.02
-_SLACK_SECONDS = 0.05
+_SLACK_SECONDS = 0.1
 
 #: No place is taken further ahead, for a tick would not live to use it.
 LONGEST_WAIT_SECONDS = 300.0
@@ -118,8 +118,9 @@ class _Line:
 class Pace:
     """The places of one provider. `speed` makes its time pass faster, for tests against a server that does the same."""
 
-    def __init__(self, limits: Limits, *, speed: float = 1.0) -> None:
+    def __init__(self, limits: Limits, *, speed: float = 1.0, slack_seconds: float = _SLACK_SECONDS) -> None:
         self._limits = limits
+        self._slack_seconds = slack_seconds
         self._speed = speed
         self._lines: dict[tuple[str, str], _Line] = {}
         self._many = _MANY_LINES
@@ -154,7 +155,7 @@ class Pace:
         if limit is None or remaining is None or reset_after is None:
             return
         if remaining < 1:
-            chat.blocked_until = max(chat.blocked_until, now + reset_after + _SLACK_SECONDS)
+            chat.blocked_until = max(chat.blocked_until, now + reset_after + self._slack_seconds)
         elif remaining == limit - 1 and reset_after > 0:  # the first of its window, which therefore is so long
             chat.change((self._kept(Rate(int(limit), reset_after * self._speed)), *chat.rates[1:]))
 
@@ -184,7 +185,7 @@ class Pace:
 
     def _kept(self, rate: Rate) -> Rate:
         """Return a rate as it is kept: with a margin."""
-        return Rate(rate.count, rate.seconds * _SHARE / self._speed + _SLACK_SECONDS)
+        return Rate(rate.count, rate.seconds * _SHARE / self._speed + self._slack_seconds)
 
     def _forget_idle(self, now: float) -> None:
         for key, line in list(self._lines.items()):

@@ -248,3 +248,25 @@ def test_other_refusals_are_not_repeated(channel, part):
     channel.server.fault(status=400, body=json.dumps(body))
     assert isinstance(channel.send(part=part), Refused)
     assert len(channel.server.requests) == 1
+
+
+def test_a_part_whose_first_part_is_gone_from_slack_is_sent_by_itself(slack):
+    slack.server.fault(status=200, body='{"ok": false, "error": "thread_not_found"}')
+    outcome = slack.send_part(slack.render()[0], part=2, first_id="1700000000.000100")
+    assert "not in the thread" in outcome.note
+    assert "thread_ts" not in slack.received[0].payload
+
+
+def test_what_is_meant_for_a_thread_is_never_posted_into_the_channel(slack):
+    slack.server.fault(status=200, body='{"ok": false, "error": "thread_not_found"}')
+    assert isinstance(slack.send(chat_id="C0123ABCD/1700000000.000100"), Refused)
+    assert slack.received == []
+
+
+def test_only_the_first_part_makes_a_telephone_ring(telegram, discord):
+    _, [first, *others] = sent(telegram)
+    assert [one.get("disable_notification") for one in (first, *others)] == [None, *[True] * len(others)]
+    before = len(others) + 1
+    discord.send_all(long_report(discord))
+    payloads = [message.payload for message in discord.received[before:]]
+    assert [one.get("flags", 0) & 4096 for one in payloads] == [0, *[4096] * (len(payloads) - 1)]

@@ -9,6 +9,7 @@ from watchbell.delivery.answers import Answer
 from watchbell.delivery.discord_webhook import address as discord_address
 from watchbell.delivery.interface import CannotTell, Delivered, NotSent, Refused, SendKey, Unknown
 from watchbell.delivery.slack_webhook import OK_WITHOUT_ID
+from watchbell.redaction import redact
 from watchbell.reports.interface import Section
 
 PATHS = {
@@ -167,3 +168,8 @@ def test_a_webhook_cannot_be_asked(webhook):
         "webhook", key=key, sent_at=None, credentials={"webhook_url": url_of(webhook)}, seconds=5
     )
     assert isinstance(answer, CannotTell)
+
+
+@pytest.mark.parametrize("advice", sorted({meaning.advice for meaning in slack_webhook.CODES.values()}))
+def test_our_own_words_are_not_taken_for_secrets(advice):
+    assert redact(f"Slack webhook: no_service: {advice}") == f"Slack webhook: no_service: {advice}"

@@ -38,6 +38,9 @@ _BUG = "Slack does not accept the message; please report this as a bug of Watchb
 _AUTHORISE = "store a valid bot token (SLACK_BOT_TOKEN), or allow this host's IP address in the app's settings"
 _BLOCKED = "the workspace or its administrators do not allow this; ask them"
 
+#: Slack's word for a first message that is gone. It says the same when asked afterwards, which then proves nothing.
+NO_THREAD = "thread_not_found"
+
 CODES: Mapping[str, Meaning] = {
     **meanings(Refused, "check the channel id (it begins with C or G; copy it from the channel's details)",
                "channel_not_found", "team_not_found"),
@@ -45,6 +48,7 @@ CODES: Mapping[str, Meaning] = {
     **meanings(Refused, "the channel is archived: unarchive it or choose another", "is_archived"),
     **meanings(Refused, "messages to this app are switched off in its settings", "messages_tab_disabled"),
     **meanings(Refused, "replies are not allowed there", "cannot_reply_to_message"),
+    **meanings(Refused, "the thread is gone: choose another", NO_THREAD),
     **meanings(Refused, _AUTHORISE, "invalid_auth", "not_authed", "account_inactive", "token_revoked", "token_expired",
                "not_allowed_token_type"),
     **meanings(Refused, "give the app the scope chat:write (for images also files:write) and install it again",
@@ -112,7 +116,8 @@ class Slack:
             return self._api.post("/chat.postMessage", headers=headers, fields=body, seconds=left)
 
         heard = self._pace.hearing(chat_id, credentials, outcome)
-        return send_or_simplify(post, fields, seconds, outcome=heard, simplify=_simpler)
+        simplify = _simpler if place.thread else _simpler_or_unthreaded
+        return send_or_simplify(post, fields, seconds, outcome=heard, simplify=simplify)
 
     def _send_to_webhook(self, chat_id: str, part: Part, credentials: Mapping[str, str], seconds: float) -> Outcome:
         url = slack_webhook.address(credentials)
@@ -187,9 +192,19 @@ def _ts(message_id: str | None) -> str | None:
 def _simpler(answer: Answer, body: Body) -> Simpler | None:
     """Return a message that Slack may take instead of one whose blocks it refused."""
     code = str((answer.fields() or {}).get("error", "")) or slack_webhook.word(answer)
-    if code not in slack_webhook.NOT_TAKEN or "blocks" not in body:
-        return None
-    return Simpler(dialect.without_markup(body), f"shown as plain text, because Slack did not take the blocks ({code})")
+    if code in slack_webhook.NOT_TAKEN and "blocks" in body:
+        plain = dialect.without_markup(body)
+        return Simpler(plain, f"shown as plain text, because Slack did not take the blocks ({code})")
+    return None
+
+
+def _simpler_or_unthreaded(answer: Answer, body: Body) -> Simpler | None:
+    """Return the same as `_simpler`; a part whose first part is gone stands by itself."""
+    code = (answer.fields() or {}).get("error")
+    if code == NO_THREAD and "thread_ts" in body:
+        rest = {name: value for name, value in body.items() if name not in ("thread_ts", "reply_broadcast")}
+        return Simpler(rest, "not in the thread of the first part, because that is gone")
+    return _simpler(answer, body)
 
 
 def outcome(answer: Answer) -> Outcome:

@@ -136,7 +136,7 @@ class Telegram:
         if wrong:
             return Refused(wrong)
         chat = _Chat(self._api, place, credentials["bot_token"], first_id)
-        fields = {"caption": dialect.pingless(caption(image, LONGEST_CAPTION))}
+        fields = {"caption": dialect.pingless(caption(image, LONGEST_CAPTION)), "disable_notification": True}
         answer = chat.call("sendPhoto", fields, seconds, {"photo": (file_name(image), image.png, "image/png")})
         heard = self._pace.hearing(chat_id, credentials, outcome)
         return chat.noted(heard(answer) if isinstance(answer, Answer) else answer)

@@ -24,6 +24,7 @@ _MARKER_LINE = "\n-# ref {}"
 _MARKER_ROOM = 40
 
 SUPPRESS_EMBEDS = 1 << 2
+SUPPRESS_NOTIFICATIONS = 1 << 12
 
 #: Emphasis, code, spoilers, quotes, mentions, links, and colons that begin a link's `://` or a `:name:`.
 _ANYWHERE = re.compile(r"[\\*_~`|<>\[\]@]|:(?=[^\s\d]|\d+:)")
@@ -39,8 +40,9 @@ _COLOURS = {
 
 
 def messages(report: Report, stamp: Stamp) -> tuple[dict[str, Any], ...]:
-    """Return the fields of each message that the report takes."""
-    return tuple(_fields(shown, _COLOURS[report.verdict]) for shown in split(report, stamp, _fits))
+    """Return the fields of each message that the report takes; only the first makes a telephone ring."""
+    first, *others = (_fields(shown, _COLOURS[report.verdict]) for shown in split(report, stamp, _fits))
+    return (first, *({**fields, "flags": SUPPRESS_NOTIFICATIONS} for fields in others))
 
 
 def notice(whole: Sequence[Entry]) -> dict[str, Any]:
@@ -57,7 +59,7 @@ def pictured(shows: str, marker: str) -> dict[str, Any]:
     """Return the fields of a message that holds one file, which is uploaded beside them."""
     attachment = {"id": 0, "description": shows}
     body = {"content": escape(shows), "allowed_mentions": {"parse": []}, "attachments": [attachment]}
-    return marked(body, marker)
+    return marked({**body, "flags": SUPPRESS_NOTIFICATIONS}, marker)
 
 
 def without_markup(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,7 +69,7 @@ def without_markup(body: Mapping[str, Any]) -> dict[str, Any]:
     room = LONGEST_CONTENT - _MARKER_ROOM - utf16_units(f"{body['content']}\n```\n\n```")
     block = cut_to_lines(plain, lambda some: utf16_units(some) <= room)
     rest = {name: value for name, value in body.items() if name != "embeds"}
-    return {**rest, "content": f"{body['content']}\n```\n{block}\n```", "flags": SUPPRESS_EMBEDS}
+    return {**rest, "content": f"{body['content']}\n```\n{block}\n```", "flags": body.get("flags", 0) | SUPPRESS_EMBEDS}
 
 
 def utf16_units(text: str) -> int:

@@ -20,8 +20,9 @@ MOST_ENTITIES = 90
 
 
 def messages(report: Report, stamp: Stamp) -> tuple[dict[str, Any], ...]:
-    """Return the fields of each message that the report takes."""
-    return tuple(map(_fields, split(report, stamp, _fits)))
+    """Return the fields of each message that the report takes; only the first makes a telephone ring."""
+    first, *others = map(_fields, split(report, stamp, _fits))
+    return (first, *({**fields, "disable_notification": True} for fields in others))
 
 
 def notice(whole: Sequence[Entry]) -> dict[str, Any]:

@@ -307,12 +307,11 @@ def test_by_hand_it_prints_what_points_a_shell_at_it(tmp_path):
     ]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     try:
-        lines = [process.stdout.readline().split() for _ in range(6)]
+        lines = [process.stdout.readline().split() for _ in range(8)]
         settings = dict(line[1].split("=", 1) for line in lines)
         assert {line[0] for line in lines} == {"export"}
-        assert set(settings) == set(SAMPLE_TOKENS) | {
-            f"WATCHBELL_{name}_API_URL" for name in ("SLACK", "TELEGRAM", "DISCORD")
-        }
+        urls = {f"WATCHBELL_{name}_API_URL" for name in ("SLACK", "TELEGRAM", "DISCORD")}
+        assert set(settings) == set(SAMPLE_TOKENS) | urls | {"SLACK_WEBHOOK_URL", "DISCORD_WEBHOOK_URL"}
         url = settings["WATCHBELL_SLACK_API_URL"]
         assert httpx.post(f"{url}/chat.postMessage", headers=SLACK, json={"channel": "C1", "text": "x"}).json()["ok"]
         stats = httpx.get(f"{url.removesuffix('/slack/api')}/_stats").json()
@@ -329,6 +328,8 @@ def test_the_controls_work_over_http(server):
     httpx.post(f"{server.url}/_allow", json={"chat_id": "C1", "right": "history"})
     httpx.post(f"{server.url}/_say", json={"provider": "slack", "chat_id": "C1", "text": "hello"})
     assert [message["text"] for message in slack_read(server)["messages"]] == ["hello"]
+    httpx.post(f"{server.url}/_remove", json={"message_id": server.messages[0].id})
+    assert slack_read(server)["messages"] == []
     assert httpx.get(f"{server.url}/_nothing").status_code == 404
 
 

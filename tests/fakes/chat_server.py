@@ -49,6 +49,8 @@ def exports(server: ChatServer) -> str:
         "WATCHBELL_SLACK_API_URL": server.slack_url,
         "WATCHBELL_TELEGRAM_API_URL": server.telegram_url,
         "WATCHBELL_DISCORD_API_URL": server.discord_url,
+        "SLACK_WEBHOOK_URL": f"{server.url}/slack/services/T0SAMPLE/B0SAMPLE/sample",
+        "DISCORD_WEBHOOK_URL": f"{server.url}/discord/api/webhooks/1200000000000000001/sample",
     }
     return "\n".join(f"export {name}={value}" for name, value in (urls | SAMPLE_TOKENS).items())
 

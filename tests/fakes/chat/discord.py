@@ -7,7 +7,7 @@ from typing import Any
 
 from fakes.chat import uploads
 from fakes.chat.api import Place, Refusal, Reply, Request
-from fakes.chat.room import Message, Room
+from fakes.chat.room import Message, Room, run_named_in
 
 NO_PINGS = ({"parse": []}, {"parse": [], "replied_user": False})
 _API = "/discord/api/v10"
@@ -49,7 +49,7 @@ def handle(room: Room, request: Request) -> Reply | dict[str, Any]:
 def _posted(
     room: Room, chat_id: str, text: str, pings: list[str], payload: dict[str, Any], files: list[str]
 ) -> Message:
-    marker = str(payload.get("nonce", ""))
+    marker = str(payload.get("nonce", "")) or run_named_in(text)
     message = room.post("discord", chat_id, text, pings, payload, marker=marker, files=files)
     if room.is_removed(message):  # the nonce is known, but its message was deleted since
         raise no(404, 10008, "Unknown Message")

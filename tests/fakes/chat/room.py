@@ -2,11 +2,16 @@
 
 import json
 import os
+import re
 import threading
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+#: The foot of a message names its run: by this a repeat is known where the provider keeps nothing better.
+_RUN = re.compile(r"task (\w+) · (\S+)")
+_PART = re.compile(r"\((\d+/\d+)\)$")
 
 DISCORD_EPOCH_MS = 1_420_070_400_000
 
@@ -24,6 +29,13 @@ class Message:
     at: float = 0.0
     author: str = "bot"  # the bot, or a name
     files: list[str] = field(default_factory=list)
+
+
+def run_named_in(text: str) -> str:
+    """Return which part of which run a message is, or nothing."""
+    run = _RUN.search(text)
+    part = _PART.search(text.partition("\n")[0])
+    return f"{run[1]} {run[2]} {part[1] if part else '1/1'}" if run else ""
 
 
 class Room:

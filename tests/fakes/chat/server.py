@@ -204,6 +204,7 @@ class _Handler(BaseHTTPRequestHandler):
         if request.path == "/_stats":
             return self._answer(200, json.dumps(chats.stats()))
         actions = {"/_fault": chats.fault, "/_deny": chats.deny, "/_allow": chats.allow, "/_say": chats.say}
+        actions["/_remove"] = chats.room.remove
         if request.method != "POST" or request.path not in actions:
             return self._answer(404, "{}")
         actions[request.path](**fields)

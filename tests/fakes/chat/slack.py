@@ -5,7 +5,7 @@ from typing import Any
 
 from fakes.chat import uploads
 from fakes.chat.api import Place, Refusal, Reply, Request
-from fakes.chat.room import Message, Room
+from fakes.chat.room import Message, Room, run_named_in
 
 _READS = ("conversations.history", "conversations.replies", "auth.test")
 
@@ -70,7 +70,7 @@ def _post(room: Room, request: Request) -> dict[str, Any]:
 
 def _posted(room: Room, chat_id: str, text: str, pings: list[str], payload: dict[str, Any]) -> Message:
     """Slack cuts a long text into several messages, and has repeated blocks whose fallback text was long."""
-    marker = str(payload.get("metadata", {}).get("event_payload", {}).get("key", ""))
+    marker = str(payload.get("metadata", {}).get("event_payload", {}).get("key", "")) or run_named_in(text)
     thread = str(payload.get("thread_ts") or "")
     for _ in range(max(1, -(-len(payload.get("text", "")) // 4000))):
         message = room.post("slack", chat_id, text, pings, payload, marker=marker, thread=thread)

@@ -6,11 +6,7 @@ from typing import Any
 
 from fakes.chat import uploads
 from fakes.chat.api import Place, Refusal, Reply, Request
-from fakes.chat.room import Room
-
-#: The foot of a message names its run; Telegram keeps nothing else by which a repeat could be known.
-_RUN = re.compile(r"task (\w+) · (\S+)")
-_PART = re.compile(r"\((\d+/\d+)\)$")
+from fakes.chat.room import Room, run_named_in
 
 
 def place(request: Request) -> Place:
@@ -39,15 +35,8 @@ def handle(room: Room, request: Request) -> Reply | dict[str, Any]:
     text, pings = telegram_message(found[1], payload)
     chat_id = str(payload.get("chat_id", ""))
     _let_send(room, chat_id, payload)
-    message = room.post("telegram", chat_id, text, pings, payload, marker=marker(text))
+    message = room.post("telegram", chat_id, text, pings, payload, marker=run_named_in(text))
     return {"ok": True, "result": {"message_id": int(message.id), "chat": {"id": chat_id}, "text": text}}
-
-
-def marker(text: str) -> str:
-    """Return which part of which run a message is, or nothing."""
-    run = _RUN.search(text)
-    part = _PART.search(text.partition("\n")[0])
-    return f"{run[1]} {run[2]} {part[1] if part else '1/1'}" if run else ""
 
 
 def _let_send(room: Room, chat_id: str, payload: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from watchbell.deliveries import Means
 from watchbell.delivery.asking import MOST_PAGES, PAGE_LENGTH
 from watchbell.delivery.interface import Absent, CannotTell, Delivered, Found, SendKey, Unknown
 
@@ -215,6 +216,14 @@ def test_a_thread_that_is_gone_proves_nothing(slack):
     assert "thread" in answer.why
 
 
+def test_a_part_that_stands_alone_because_its_thread_is_gone_is_found_in_the_channel(slack):
+    slack.send(part=2)
+    gone = "1700000000.000100"
+    assert ask(slack, part=2, first_id=gone) == Found(slack.received[0].id)
+    assert isinstance(ask(slack, part=3, first_id=gone), CannotTell)
+    assert isinstance(ask(slack, part=2, chat_id=f"C0123ABCD/{gone}"), CannotTell)
+
+
 def test_a_thread_without_its_first_message_may_not_be_whole(slack):
     slack.server.fault(status=200, body='{"ok": true, "messages": [], "has_more": false}')
     assert isinstance(ask(slack, chat_id="C0123ABCD/1700000000.000100"), CannotTell)
@@ -235,7 +244,7 @@ def test_webhooks_cannot_be_asked(told, chat_id):
 
 def test_telegram_cannot_be_asked(telegram):
     assert isinstance(ask(telegram), CannotTell)
-    assert telegram.provider.repeat_window == timedelta()
+    assert telegram.provider.means("-1001") == Means()
 
 
 def test_an_empty_channel_on_discord_is_no_proof(discord):

@@ -166,7 +166,11 @@ class Slack:
         if isinstance(place, Refused):
             return CannotTell(place.error)
         question = slack_history.Question(
-            channel=place.chat, root=place.thread or _ts(first_id), marker=key.digest(), sent_at=sent_at
+            channel=place.chat,
+            root=place.thread or _ts(first_id),
+            marker=key.digest(),
+            sent_at=sent_at,
+            may_stand_alone=place.thread is None,
         )
         token = credentials["bot_token"]
         return slack_history.find(self._api, question, token=token, seconds=seconds, clock=SystemClock())

@@ -11,8 +11,8 @@ What counts as proof that it is not there:
 That the question comes late enough is the caller's part. A message that somebody has deleted since is not there.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -54,19 +54,32 @@ ADVICE: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Where a message would be: in a channel, or below `root` in it; `marker` is the digest of its key."""
+    """Where a message would be: in a channel, or below `root` in it; `marker` is the digest of its key.
+
+    One that `may_stand_alone` is put into the channel where the thread is gone.
+    """
 
     channel: str
     root: str | None
     marker: str
     sent_at: datetime
+    may_stand_alone: bool = False
 
 
 def find(api: ChatApi, question: Question, *, token: str, seconds: float, clock: Clock) -> Found | Absent | CannotTell:
     """Search for a message, within `seconds` in all."""
-    history = _History(api, question, token, seconds)
-    if question.root is not None:
-        return _verdict(history.pages(None), question)
+    left = time_left(seconds)
+    if question.root is None:
+        return _in_channel(_History(api, question, token, left), question, clock)
+    told = _verdict(_History(api, question, token, left).pages(None), question)
+    if not isinstance(told, CannotTell) or not question.may_stand_alone:
+        return told
+    alone = replace(question, root=None)
+    found = _in_channel(_History(api, alone, token, left), alone, clock)
+    return found if isinstance(found, Found) else told
+
+
+def _in_channel(history: "_History", question: Question, clock: Clock) -> Found | Absent | CannotTell:
     since = first_guess(question.sent_at)
     page = history.page(since)
     if isinstance(page, CannotTell):
@@ -88,10 +101,10 @@ class _Page:
 class _History:
     """One channel's messages, or one thread's, page by page."""
 
-    def __init__(self, api: ChatApi, question: Question, token: str, seconds: float) -> None:
+    def __init__(self, api: ChatApi, question: Question, token: str, left: Callable[[], float]) -> None:
         self._api = api
         self._headers = {"Authorization": f"Bearer {token}"}
-        self._left = time_left(seconds)
+        self._left = left
         self._method = "conversations.history" if question.root is None else "conversations.replies"
         self._query = {"channel": question.channel, "include_all_metadata": "true", "limit": str(PAGE_LENGTH)}
         if question.root is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from watchbell.delivery.place import weaker_promise
 from watchbell.errors import ConfigError, UsageError
 from watchbell.instants import format_instant
 from watchbell.stores.interface import RawTask, Store
@@ -37,6 +38,7 @@ def add(as_json: bool, **options: Any) -> None:
     with opened_store(create=True) as store:
         task = _add(store, options, created_at)
     _warn_of_credentials(task)
+    _warn_of_weaker_promises(task)
     show_definition(task, created_at, as_json=as_json)
 
 
@@ -171,6 +173,13 @@ def _warn_of_credentials(task: Task) -> None:
         provider = next((target.provider for target in task.targets if target.provider != "console"), "")
         where = f"{provider.upper()}_BOT_TOKEN or integrations.json" if provider else "integrations.json"
         warn(f"{', '.join(found)} in the params looks like a credential; it is kept, but {where} is the place for it")
+
+
+def _warn_of_weaker_promises(task: Task) -> None:
+    for target in task.targets:
+        weaker = weaker_promise(target)
+        if weaker:
+            say(f"note: {target}: {weaker}")
 
 
 def _label(task: Task) -> str:

@@ -13,6 +13,8 @@ _COMMANDS = {
     "pause": ("watchbell_cli.change_commands:pause", "Skip fires for a while, or until resumed."),
     "resume": ("watchbell_cli.change_commands:resume", "End a pause."),
     "run": ("watchbell_cli.run_commands:run", "Run a task now, once, beside its schedule."),
+    "retry": ("watchbell_cli.resolve_commands:retry", "Send a saved report to those who did not get it."),
+    "resolve": ("watchbell_cli.resolve_commands:resolve", "Decide what became of a message of unknown fate."),
     "logs": ("watchbell_cli.history_commands:logs", "Show what ran and what did not, newest first."),
     "next": ("watchbell_cli.when_commands:next_fires", "Show when a task or an expression fires next."),
     "why": ("watchbell_cli.when_commands:why", "Explain why a task fires, or does not, at a minute."),

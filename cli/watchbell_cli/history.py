@@ -7,7 +7,7 @@ from typing import Any
 from watchbell.claims import Gap, Status
 from watchbell.errors import UsageError
 from watchbell.instants import format_instant, format_minute, parse_instant
-from watchbell.json_shapes import gap_to_json, parts_by_target, run_to_json
+from watchbell.json_shapes import gap_to_json, notes_of, parts_by_target, run_to_json
 from watchbell.redaction import redact
 from watchbell.stores.interface import Run, Store
 from watchbell_cli.output import print_table
@@ -101,6 +101,7 @@ def _remarks(run: Run) -> list[str]:
     """Return what went wrong, and when it is tried again; texts in the ledger were written by others, too."""
     labelled = (("error", run.error), ("source error", run.source_error))
     remarks = [f"{label}: {redact(text)}" for label, text in labelled if text]
+    remarks += [f"note: {note}" for parts in parts_by_target(run).values() for note in notes_of(parts)]
     if run.status is not Status.RUNNING and run.wake_at is not None:
         remarks.append(f"to be tried again from {format_instant(run.wake_at)} on")
     return remarks

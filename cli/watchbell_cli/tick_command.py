@@ -42,7 +42,7 @@ def tick(at: str | None, dry_run: bool, as_json: bool) -> None:
         from watchbell_cli.dry_run import show_tick
 
         sys.exit(show_tick(settings, minute, as_json=as_json))
-    with _watchdog(settings), stop_on_signals() as stop:
+    with watchdog(settings), stop_on_signals() as stop:
         result = _run(settings, minute, stop, as_json=as_json)
     if as_json:
         click.echo(json.dumps(_to_json(result), indent=2))
@@ -97,7 +97,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
 
 
 @contextmanager
-def _watchdog(settings: Settings) -> Iterator[None]:
+def watchdog(settings: Settings) -> Iterator[None]:
     """End the process soon after the deadline, whatever hangs: its lease must outlive it, not the other way round."""
 
     def end() -> None:

@@ -8,9 +8,11 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from watchbell.claims import MOST_CRASHES, PartState, Status, grace_of, settled_status
-from watchbell.delivery.dispatch import deliver
+from watchbell.claims import MOST_CRASHES, Status, grace_of
+from watchbell.deliveries import FIRST_IMAGE, PartState, settled_status
+from watchbell.dispatch import deliver, means_of
 from watchbell.errors import CredentialError, SourceError, StoreError, TaskError, WatchbellError
 from watchbell.instants import floor_minute
 from watchbell.redaction import redact
@@ -34,8 +36,10 @@ class _Declined(Exception):
     why: str
 
 
-def carry_out(services: Services, limits: Limits, run: Run) -> tuple[Run, tuple[Coverage, ...]]:
-    """Take a claimed run to its end, or as far as it goes now.
+def carry_out(
+    services: Services, limits: Limits, run: Run, *, by_hand: bool = False
+) -> tuple[Run, tuple[Coverage, ...]]:
+    """Take a claimed run to its end, or as far as it goes now; `by_hand` also one that a tick would give up.
 
     Returns it as the ledger has it then, and the coverage of the report if one was built. Raises LeaseLost and
     StoreError only.
@@ -48,7 +52,7 @@ def carry_out(services: Services, limits: Limits, run: Run) -> tuple[Run, tuple[
         services.store.runs.settle(run, unreadable, now=services.clock.now())
         return services.store.runs.find(run.task_id, run.fire_time) or run, coverage
     try:
-        settlement = _give_up(services, run, task)
+        settlement = None if by_hand else _give_up(services, run, task)
         if settlement is None:
             settlement, coverage = _attempt(services, limits, run, task)
         services.store.runs.settle(run, settlement, now=services.clock.now())
@@ -94,9 +98,13 @@ def settlement_of(services: Services, run: Run, task: Task) -> Settlement:
     """Return how a run stands by what its parts say."""
     now = services.clock.now()
     parts = _parts_now(services, run)
-    status, wake_at = settled_status(task, parts, now=now, deliver_until=run.due_at + task.deliver_within)
+    status, wake_at = settled_status(
+        task, parts, now=now, deliver_until=run.deliver_until, means_of=partial(means_of, services)
+    )
     if run.adhoc and status is Status.WAITING:
         # An ad-hoc run is never repeated by a tick.
+        if not parts:
+            return Settlement(status=Status.ABANDONED, error="interrupted before anything was sent")
         status = Status.PARTIAL if any(part.outcome == "delivered" for part in parts) else Status.FAILED
     withheld = any((part.error or "").startswith("withheld:") for part in parts)
     if withheld and status is Status.FAILED:
@@ -135,7 +143,7 @@ def _give_up(services: Services, run: Run, task: Task) -> Settlement | None:
 def _why_given_up(services: Services, run: Run, task: Task, now: datetime) -> str | None:
     if run.crashes >= MOST_CRASHES:
         return f"its process ended {run.crashes} times"
-    if now > run.due_at + task.deliver_within:
+    if now > run.deliver_until:
         return f"given up after {task.deliver_within // timedelta(hours=1)} hours"
     if services.store.runs.delivered_since(run.task_id, run.fire_time):
         return "given up: a later report has been delivered"
@@ -151,7 +159,8 @@ def _status_without_retries(task: Task, parts: Iterable[PartState], now: datetim
 
 
 def _errors(parts: Iterable[PartState]) -> list[str]:
-    return list(dict.fromkeys(part.error for part in parts if part.outcome != "delivered" and part.error))
+    text = [part for part in parts if part.part < FIRST_IMAGE and part.outcome != "delivered"]
+    return list(dict.fromkeys(part.error for part in text if part.error))
 
 
 def _saved_or_built(services: Services, run: Run, task: Task) -> Report:
@@ -191,9 +200,9 @@ def _is_quiet(task: Task, report: Report) -> bool:
 
 
 def _missing_credentials(services: Services, task: Task) -> str | None:
-    for provider in {target.provider for target in task.targets}:
+    for target in task.targets:
         try:
-            services.credentials(provider, task)
+            services.credentials(target, task)
         except CredentialError as error:
             return str(error)
         except WatchbellError:

@@ -9,7 +9,7 @@
 The current time always comes in as an argument.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from watchbell.instants import MINUTE
 from watchbell.schedule import Schedule
-from watchbell.tasks import CatchUp, OnUnknown, Task
+from watchbell.tasks import CatchUp, Task
 
 #: A tick stops starting work at its deadline and ends itself this much later …
 SELF_END = timedelta(seconds=30)
@@ -25,10 +25,6 @@ SELF_END = timedelta(seconds=30)
 LEASE_MARGIN = timedelta(seconds=60)
 #: Where only clocks tell (another machine), a lease is believed this much longer.
 CLOCK_SKEW = timedelta(seconds=60)
-#: An intent older than this no longer starts its request.
-INTENT_TO_SEND = timedelta(seconds=10)
-#: How long after its intent a part of unknown fate may be repeated, where the task asks for that.
-UNKNOWN_TO_REPEAT = timedelta(seconds=60)
 #: How far ahead of the clock a tick's minute may be (hosts are skewed).
 AHEAD = timedelta(minutes=2)
 
@@ -268,83 +264,3 @@ def owner_is_gone(
     if owner_host.machine == here.machine:
         return True
     return now > lease_until + CLOCK_SKEW
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartState:
-    """How one part of one delivery stands; `outcome` is None while only its intent is written."""
-
-    target: str
-    part: int
-    of: int
-    outcome: str | None
-    attempts: int = 1
-    message_id: str | None = None
-    error: str | None = None
-    intent_at: datetime | None = None
-    retry_at: datetime | None = None  # when it may be sent again; None: it will not be
-    repeats: int = 0  # sends of a part that may have arrived before
-
-
-#: From worst to best: a delivery is as good as its worst part.
-_WORST_FIRST = ("unknown", "not_sent", "refused", "delivered")
-
-
-def delivery_outcome(parts: Iterable[PartState]) -> str:
-    """Return the outcome of one target: the worst of its parts (an intent without outcome may have arrived)."""
-    outcomes = {part.outcome or "unknown" for part in parts}
-    return next((word for word in _WORST_FIRST if word in outcomes), "not_sent")
-
-
-def next_send(task: Task, part: PartState) -> datetime | None:
-    """Return from when on a part that was tried before may be sent again, or None when it is not to be.
-
-    `not_sent` repeats by itself; `unknown` repeats once, and only where the task says so.
-    """
-    if part.outcome == "not_sent":
-        return part.retry_at
-    if part.outcome == "unknown" and task.on_unknown is OnUnknown.RESEND and part.repeats == 0 and part.intent_at:
-        return part.intent_at + UNKNOWN_TO_REPEAT
-    return None
-
-
-def settled_status(
-    task: Task, parts: Iterable[PartState], *, now: datetime, deliver_until: datetime
-) -> tuple[Status, datetime | None]:
-    """Return the status of a run whose sends are over for now, and when it wants to be taken up again."""
-    by_target: dict[str, list[PartState]] = {str(target): [] for target in task.targets}
-    for part in parts:
-        by_target.setdefault(part.target, []).append(part)
-    outcomes: list[str] = []
-    wakes: list[datetime] = []
-    for states in by_target.values():
-        outcome = delivery_outcome(states)
-        if outcome == "delivered" and len(states) < states[0].of:
-            outcome = "not_sent"
-        begun = [moment for moment in (next_send(task, state) for state in states) if moment is not None]
-        wakes += begun or ([now] if outcome == "not_sent" and _is_unbegun(states) else [])
-        outcomes.append(outcome)
-    wake_at = min(wakes, default=None)
-    if wake_at is not None and wake_at > deliver_until:
-        wake_at = None
-    return _status(outcomes, wake_at), wake_at
-
-
-def _is_unbegun(states: list[PartState]) -> bool:
-    """Return whether what is missing has not even been tried."""
-    return all(state.outcome == "delivered" for state in states)
-
-
-def _status(outcomes: list[str], wake_at: datetime | None) -> Status:
-    if "unknown" in outcomes:
-        return Status.UNKNOWN
-    if wake_at is not None:
-        return Status.WAITING
-    if all(outcome == "delivered" for outcome in outcomes):
-        return Status.SUCCESS
-    return Status.PARTIAL if "delivered" in outcomes else Status.FAILED
-
-
-def backoff_seconds(attempts: int, jitter: float) -> float:
-    """Return the pause after `attempts` sends: 2, 4, 8 … at most 900 seconds, times 0.5 to 1 (`jitter` in [0, 1))."""
-    return float(min(2.0 ** min(attempts, 10), 900.0)) * (0.5 + jitter / 2)

@@ -47,10 +47,7 @@ def resolve(
             return {wanted.field: _usable(secret, wanted, source)}
     which = f"{wanted.what} called {wanted.instance!r}" if wanted.instance else wanted.what
     otherwise = "" if wanted.instance else f", or set {wanted.variable}"
-    raise CredentialError(
-        f"there is no {which} for {provider}; run `watchbell integrations set {provider}`, which keeps it in "
-        f"{integrations}{otherwise}"
-    )
+    raise CredentialError(f"there is no {which} for {provider}; put it into {integrations}{otherwise}")
 
 
 @dataclass(frozen=True, slots=True)

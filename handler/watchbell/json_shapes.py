@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from watchbell.claims import Gap, PartState, delivery_outcome
+from watchbell.claims import Gap
+from watchbell.deliveries import FIRST_IMAGE, PartState, delivery_outcome
 from watchbell.instants import format_instant, format_minute
 from watchbell.redaction import redact, redact_json
 from watchbell.schedule import Why
@@ -52,12 +53,6 @@ def parts_by_target(run: Run) -> Mapping[str, Sequence[PartState]]:
     for part in run.parts:
         by_target.setdefault(part.target, []).append(part)
     return by_target
-
-
-def outcome_of(parts: Sequence[PartState]) -> str:
-    """Return the outcome of one target; one that lacks a part has not been delivered."""
-    outcome = delivery_outcome(parts)
-    return "not_sent" if outcome == "delivered" and len(parts) < parts[0].of else outcome
 
 
 def gap_to_json(gap: Gap) -> Shape:
@@ -130,13 +125,22 @@ def why_to_json(why: Why, run: Run | None, gap: Gap | None = None) -> Shape:
     }
 
 
+def notes_of(parts: Sequence[PartState]) -> list[str]:
+    """Return what the operator should know of a delivery beside its outcome, such as an image that did not arrive."""
+    notes = [part.note for part in parts if part.note]
+    notes += [f"image: {part.error}" for part in parts if part.error and part.part >= FIRST_IMAGE]
+    return [redact(note) for note in dict.fromkeys(notes)]
+
+
 def _delivery_to_json(target: str, parts: Sequence[PartState]) -> Shape:
+    text = [part for part in parts if part.part < FIRST_IMAGE]
     return {
         "target": target,
-        "outcome": outcome_of(parts),
+        "outcome": delivery_outcome(text),
         "message_ids": [part.message_id for part in parts if part.message_id],
-        "attempts": max((part.attempts for part in parts), default=0),
-        "error": _redacted("; ".join(dict.fromkeys(part.error for part in parts if part.error)) or None),
+        "attempts": max((part.attempts for part in text), default=0),
+        "error": _redacted("; ".join(dict.fromkeys(part.error for part in text if part.error)) or None),
+        "notes": notes_of(parts),
     }
 
 

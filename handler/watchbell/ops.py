@@ -97,7 +97,7 @@ def _send(services: Services, limits: Limits, target: Target, lines: list[str]) 
     seconds = min(_SEND_SECONDS, limits.seconds_left())
     try:
         part = provider.render_lines("Watchbell, for the operator", lines)
-        credentials = services.credentials(target.provider, None)
+        credentials = services.credentials(target, None)
         return provider.send(target.chat_id, part, key=key, credentials=credentials, seconds=seconds)
     except WatchbellError as error:
         return NotSent(str(error))

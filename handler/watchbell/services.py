@@ -11,8 +11,8 @@ from watchbell.reports.interface import Pipeline
 from watchbell.stores.interface import Owner, Store
 from watchbell.tasks import Target, Task
 
-#: (provider name, task or None for the operator's own) -> its credentials; raises CredentialError or ConfigError.
-ResolveCredentials = Callable[[str, Task | None], Mapping[str, str]]
+#: (target, task or None for the operator's own) -> its credentials; raises CredentialError or ConfigError.
+ResolveCredentials = Callable[[Target, Task | None], Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

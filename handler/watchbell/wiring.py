@@ -13,12 +13,12 @@ from watchbell.delivery.interface import Provider
 from watchbell.errors import ConfigError
 from watchbell.instants import epoch_seconds
 from watchbell.reports.interface import Pipeline, Source
-from watchbell.services import Services
+from watchbell.services import ResolveCredentials, Services
 from watchbell.settings import Settings, SourceSettings
 from watchbell.stores.interface import Store
 from watchbell.stores.local import LocalStore
 from watchbell.stores.local.owners import OwnerLock
-from watchbell.tasks import Task
+from watchbell.tasks import Target, Task
 
 _STALE_LOCK_SECONDS = 86_400.0
 
@@ -93,15 +93,21 @@ def _source(settings: Settings, configured: SourceSettings, clock: Clock) -> Sou
     return AlertLog(settings.alert_log, required=configured.required, **options)
 
 
-def _resolver(settings: Settings, store: Store) -> Callable[[str, Task | None], Mapping[str, str]]:
+def _resolver(settings: Settings, store: Store) -> ResolveCredentials:
     """Resolve credentials at delivery; those in a task's params are read from its definition, never from a run."""
 
-    def credentials(provider: str, task: Task | None) -> Mapping[str, str]:
-        if provider in WITHOUT_TOKEN:
+    def credentials(target: Target, task: Task | None) -> Mapping[str, str]:
+        if target.provider in WITHOUT_TOKEN:
             return {}
         current = store.tasks.expectation(task.id) if task is not None else None
         params = current.task.params if current is not None else {}
-        return resolve(provider, integrations=settings.integrations_file, environ=settings.environ, params=params)
+        return resolve(
+            target.provider,
+            integrations=settings.integrations_file,
+            environ=settings.environ,
+            params=params,
+            chat_id=target.chat_id,
+        )
 
     return credentials
 

@@ -152,7 +152,7 @@ def test_a_broken_params_file_is_refused_without_showing_what_it_holds(watchbell
 def test_no_credential_is_asked_for_and_one_among_the_parameters_is_kept_with_a_warning(
     watchbell: Run, tasks_file: Path
 ) -> None:
-    assert watchbell(*DAILY, "--provider", "telegram", "--chat-id", "5").err == ""
+    assert watchbell(*DAILY, "--provider", "discord", "--chat-id", "5").err == ""
     token = "123456789:AAaaBBbbCCccDDddEEeeFFffGGggHHhhIIi"
     ended = watchbell(*DAILY, "--provider", "slack", "--chat-id", "C1", "--param", f"bot_token={token}", "--json")
     assert ended.code == 0

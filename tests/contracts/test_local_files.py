@@ -22,7 +22,8 @@ import pytest
 
 from contracts.conftest import START, add, at, claimed, expectation, new_owner, plan, raw_task, replace_task
 from fakes.processes import Process, line_up, race
-from watchbell.claims import GapStatus, PartState, Status, plan_move
+from watchbell.claims import GapStatus, Status, plan_move
+from watchbell.deliveries import PartState
 from watchbell.errors import ConfigError, StoreError
 from watchbell.instants import (
     MINUTE,

@@ -19,7 +19,8 @@ from contracts.conftest import (
     raw_task,
     replace_task,
 )
-from watchbell.claims import GapStatus, Move, PartState, Status
+from watchbell.claims import GapStatus, Move, Status
+from watchbell.deliveries import PartState
 from watchbell.errors import LeaseLost
 from watchbell.stores.interface import Settlement, Store, TickRecord
 

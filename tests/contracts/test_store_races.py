@@ -14,7 +14,8 @@ import pytest
 
 from contracts.conftest import Backend, add, at, claimed, expectation, new_owner, plan, raw_task
 from fakes.processes import Process, line_up, race
-from watchbell.claims import Host, PartState, Status, plan_move
+from watchbell.claims import Host, Status, plan_move
+from watchbell.deliveries import PartState
 from watchbell.errors import LeaseLost
 from watchbell.instants import MINUTE, format_minute
 from watchbell.stores.interface import Owner, Run, Settlement, Store

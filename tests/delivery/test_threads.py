@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from watchbell.deliveries import Means
 from watchbell.delivery.interface import Delivered, NotSent, Refused, Unknown
 from watchbell.delivery.place import (
     Place,
     discord_place,
     is_webhook,
-    repeat_window,
     slack_place,
     telegram_place,
     weaker_promise,
@@ -115,8 +115,8 @@ def test_ordinary_places_are_read():
 
 def test_only_a_bot_on_discord_may_repeat_a_send_at_once(channel):
     bots = timedelta(minutes=2) if channel.name == "discord" else timedelta()
-    assert repeat_window(channel.provider, "1100000000000000001") == bots
-    assert repeat_window(channel.provider, "webhook/ops") == timedelta()
+    assert channel.provider.means("1100000000000000001").repeat_window == bots
+    assert channel.provider.means("webhook/ops") == Means()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from watchbell.claims import Gap, Host
-from watchbell.delivery.interface import Delivered, Outcome, Part, SendKey, Stamp
+from watchbell.deliveries import Means
+from watchbell.delivery.interface import Absent, CannotTell, Delivered, Found, Outcome, Part, SendKey, Stamp
 from watchbell.errors import CredentialError
 from watchbell.reports.interface import Coverage, CoverageStatus, Report, ReportRequest, Verdict
 from watchbell.services import Services
@@ -73,6 +74,19 @@ class ScriptedChat:
         self.name = name
         self.sends: list[Sent] = []
         self.script: defaultdict[str, deque[Script]] = defaultdict(deque)
+        self.offers = Means()
+        self.asked: list[SendKey] = []
+        self.answers: deque[Found | Absent | CannotTell] = deque()
+
+    def means(self, chat_id: str) -> Means:
+        return self.offers
+
+    def reserve(self, chat_id: str, credentials: Mapping[str, str], within: float) -> float:
+        return 0.0
+
+    def find(self, chat_id: str, *, key: SendKey, **_: Any) -> Found | Absent | CannotTell:
+        self.asked.append(key)
+        return self.answers.popleft() if self.answers else CannotTell("nobody told me")
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         repeat = " (may be a repeat)" if stamp.repeat else ""
@@ -81,9 +95,7 @@ class ScriptedChat:
     def render_lines(self, title: str, lines: Any) -> Part:
         return Part(number=1, of=1, body={"text": "\n".join([title, *lines])})
 
-    def send(
-        self, chat_id: str, part: Part, *, key: SendKey, credentials: Mapping[str, str], seconds: float
-    ) -> Outcome:
+    def send(self, chat_id: str, part: Part, *, key: SendKey, **_: Any) -> Outcome:
         self.sends.append(Sent(chat_id, part.body["text"], key))
         answers = self.script[chat_id]
         answer = answers.popleft() if answers else Delivered(str(len(self.sends)))

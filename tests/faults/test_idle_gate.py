@@ -123,8 +123,8 @@ def _due(gate: Gate) -> None:
 
 def _owed(gate: Gate) -> None:
     gate.sql(
-        "INSERT INTO runs (task_id, fire_time, adhoc, status, attempt, lease_until, wake_at, due_at, started_at,"
-        " definition) VALUES ('x', 'y', 0, 'waiting', 1, 0, ?, 0, 0, '{}')",
+        "INSERT INTO runs (task_id, fire_time, adhoc, status, attempt, lease_until, wake_at, due_at,"
+        " deliver_until, started_at, definition) VALUES ('x', 'y', 0, 'waiting', 1, 0, ?, 0, 0, 0, '{}')",
         SystemClock().now().timestamp() - 1,
     )
 
@@ -257,7 +257,10 @@ def test_after_the_whole_tick_the_next_one_is_idle_again(gate: Gate, doubt: str)
 def test_what_will_be_due_later_is_no_reason_yet(gate: Gate) -> None:
     in_five = SystemClock().now() + timedelta(minutes=5)
     gate.sql("UPDATE tasks SET next_fire = ?", int(in_five.timestamp()) // 60)
-    gate.sql("INSERT INTO notices (key, detail, since_at, raised_at, tell_at) VALUES ('k', 'd', 0, 0, ?)", in_five.timestamp())
+    gate.sql(
+        "INSERT INTO notices (key, detail, since_at, raised_at, tell_at) VALUES ('k', 'd', 0, 0, ?)",
+        in_five.timestamp(),
+    )
     assert gate.is_idle()
 
 

@@ -19,7 +19,8 @@ import pytest
 from faults.conftest import Chats, Home, raw_task
 from faults.scene import TASK, Scene, at
 from watchbell.attempt import request_for
-from watchbell.claims import PartState, Status
+from watchbell.claims import Status
+from watchbell.deliveries import PartState
 from watchbell.delivery.interface import Delivered, Outcome
 from watchbell.errors import StoreError
 from watchbell.instants import format_minute

@@ -11,6 +11,7 @@ HANDLER = ROOT / "handler" / "watchbell"
 PURE = (
     "schedule",
     "claims",
+    "deliveries",
     "tasks",
     "errors",
     "instants",

@@ -15,24 +15,17 @@ from watchbell.claims import (
     NO_TICK,
     OVERLAP,
     PAST_GRACE,
-    UNKNOWN_TO_REPEAT,
     Expectation,
     Gap,
     GapStatus,
     Host,
     Move,
-    PartState,
-    Status,
-    backoff_seconds,
-    delivery_outcome,
     gap_between,
     grace_of,
-    next_send,
     owner_is_gone,
     plan_move,
     reindex,
     same_fires,
-    settled_status,
 )
 from watchbell.instants import MINUTE, floor_minute
 from watchbell.tasks import Task, task_from_json
@@ -528,116 +521,6 @@ def edited(fields: dict[str, Any], verb: str, value: Any, now: datetime) -> dict
     if verb == "resume":
         return fields | {"paused_until": None, "enabled": True}
     return value | {"paused_until": fields.get("paused_until")}
-
-
-def part(outcome: str | None, target: str = "console:stdout", number: int = 1, of: int = 1, **fields: Any) -> PartState:
-    return PartState(target=target, part=number, of=of, outcome=outcome, intent_at=at("09:00:05"), **fields)
-
-
-LATER = at("09:10")
-TWO = task(targets=["slack:C1"])
-TWO_RESEND = task(targets=["slack:C1"], on_unknown="resend")
-OTHER = "slack:C1"
-
-
-class TestOutcomes:
-    @pytest.mark.parametrize(
-        ("outcomes", "worst"),
-        [
-            ([], "not_sent"),
-            (["delivered", "delivered"], "delivered"),
-            (["delivered", "refused"], "refused"),
-            (["refused", "not_sent"], "not_sent"),
-            (["not_sent", "unknown", "delivered", "refused"], "unknown"),
-            (["delivered", None], "unknown"),
-        ],
-    )
-    def test_a_delivery_is_as_good_as_its_worst_part(self, outcomes: list[str | None], worst: str) -> None:
-        assert delivery_outcome(part(outcome) for outcome in outcomes) == worst
-
-    @pytest.mark.parametrize(
-        ("of", "state", "expected"),
-        [
-            (task(), part("not_sent", retry_at=LATER), LATER),
-            (task(), part("not_sent"), None),
-            (task(), part("delivered"), None),
-            (task(), part("refused", retry_at=LATER), None),
-            (task(), part(None), None),
-            (task(), part("unknown"), None),
-            (TWO_RESEND, part("unknown"), at("09:00:05") + UNKNOWN_TO_REPEAT),
-            (TWO_RESEND, part("unknown", repeats=1), None),
-            (TWO_RESEND, part("delivered"), None),
-        ],
-    )
-    def test_only_not_sent_repeats_by_itself_and_unknown_once_where_asked(
-        self, of: Task, state: PartState, expected: datetime | None
-    ) -> None:
-        assert next_send(of, state) == expected
-
-    @pytest.mark.parametrize(
-        ("of", "parts", "status", "wake_at"),
-        [
-            (task(), [part("delivered")], Status.SUCCESS, None),
-            (task(), [part("refused")], Status.FAILED, None),
-            (task(), [part("not_sent")], Status.FAILED, None),
-            (task(), [part("not_sent", retry_at=LATER)], Status.WAITING, LATER),
-            (task(), [part("unknown")], Status.UNKNOWN, None),
-            (task(), [part(None)], Status.UNKNOWN, None),
-            (task(), [], Status.WAITING, at("09:01")),
-            (TWO, [part("delivered"), part("delivered", OTHER)], Status.SUCCESS, None),
-            (TWO, [part("delivered"), part("refused", OTHER)], Status.PARTIAL, None),
-            (TWO, [part("delivered"), part("not_sent", OTHER)], Status.PARTIAL, None),
-            (TWO, [part("refused"), part("not_sent", OTHER)], Status.FAILED, None),
-            (TWO, [part("delivered"), part("not_sent", OTHER, retry_at=LATER)], Status.WAITING, LATER),
-            (TWO, [part("delivered")], Status.WAITING, at("09:01")),
-            (TWO, [part("refused")], Status.WAITING, at("09:01")),
-            (TWO, [part("unknown"), part("refused", OTHER)], Status.UNKNOWN, None),
-            (TWO, [part("unknown"), part("not_sent", OTHER, retry_at=LATER)], Status.UNKNOWN, LATER),
-            (TWO_RESEND, [part("unknown"), part("delivered", OTHER)], Status.UNKNOWN, at("09:01:05")),
-            (TWO_RESEND, [part("unknown", repeats=1), part("delivered", OTHER)], Status.UNKNOWN, None),
-            (task(), [part("delivered", of=3)], Status.WAITING, at("09:01")),
-            (task(), [part("delivered", of=2), part("refused", number=2, of=2)], Status.FAILED, None),
-            (task(), [part("delivered", of=3), part("not_sent", number=2, of=3)], Status.FAILED, None),
-            (
-                task(),
-                [part("delivered", of=3), part("not_sent", number=2, of=3, retry_at=LATER)],
-                Status.WAITING,
-                LATER,
-            ),
-        ],
-    )
-    def test_one_status_for_the_run_and_when_it_is_taken_up_again(
-        self, of: Task, parts: list[PartState], status: Status, wake_at: datetime | None
-    ) -> None:
-        assert settled_status(of, parts, now=at("09:01"), deliver_until=at("12:00")) == (status, wake_at)
-
-    @pytest.mark.parametrize(
-        ("parts", "status"),
-        [
-            ([part("not_sent", retry_at=LATER), part("delivered", OTHER)], Status.PARTIAL),
-            ([part("not_sent", retry_at=LATER), part("refused", OTHER)], Status.FAILED),
-            ([part("unknown"), part("not_sent", OTHER, retry_at=LATER)], Status.UNKNOWN),
-        ],
-    )
-    def test_a_retry_after_the_end_of_delivery_is_given_up(self, parts: list[PartState], status: Status) -> None:
-        assert settled_status(TWO, parts, now=at("09:01"), deliver_until=at("09:09")) == (status, None)
-
-    def test_the_earliest_retry_wakes_the_run(self) -> None:
-        parts = [part("not_sent", retry_at=at("09:30")), part("not_sent", OTHER, retry_at=LATER)]
-        assert settled_status(TWO, parts, now=at("09:01"), deliver_until=at("12:00"))[1] == LATER
-
-    @given(attempts=st.integers(0, 10_000), jitter=st.floats(0, 1, exclude_max=True))
-    def test_backoff_is_never_shorter_than_half_nor_longer_than_fifteen_minutes(
-        self, attempts: int, jitter: float
-    ) -> None:
-        whole = min(2.0 ** min(attempts, 10), 900.0)
-        assert whole / 2 <= backoff_seconds(attempts, jitter) <= whole <= 900.0
-
-    def test_backoff_doubles_from_two_seconds(self) -> None:
-        assert [backoff_seconds(attempts, 0.0) * 2 for attempts in range(1, 12)] == [
-            *(2, 4, 8, 16, 32, 64, 128, 256, 512),
-            *(900, 900),
-        ]
 
 
 HERE = Host("here", "boot 2")

@@ -2,9 +2,10 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TextIO
 
+from watchbell.deliveries import Means
 from watchbell.delivery.interface import (
     Absent,
     CannotTell,
@@ -26,7 +27,9 @@ class Console:
     """Writes reports to a text stream, one at a time."""
 
     name = "console"
-    repeat_window = timedelta()
+
+    def means(self, chat_id: str) -> Means:
+        return Means()
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from watchbell.clock import SystemClock
+from watchbell.deliveries import Means
 from watchbell.delivery import discord_history, discord_webhook
 from watchbell.delivery.answers import (
     REMOVED,
@@ -87,12 +88,18 @@ STATUSES: Mapping[int, Meaning] = {
 }
 
 
+#: The reference promises "a few minutes" for an enforced nonce; this much is relied on.
+REPEAT_WINDOW = timedelta(minutes=2)
+
+
 class Discord:
     """Posts to channels as a Discord bot."""
 
     name = "discord"
     #: Of a bot's messages; a webhook knows no nonces, and its repeat is a second message.
-    repeat_window = timedelta(minutes=2)
+
+    def means(self, chat_id: str) -> Means:
+        return Means() if is_webhook(chat_id) else Means(repeat_window=REPEAT_WINDOW, can_ask=True)
 
     def __init__(self, api_url: str = "https://discord.com/api/v10", *, pace: Pace | None = None) -> None:
         self._api = ChatApi(NAME, api_url)
@@ -168,7 +175,7 @@ class Discord:
         seconds: float,
         first_id: str | None = None,
     ) -> Found | Absent | CannotTell:
-        """Read the channel; `discord_history` says what is proof. Within `repeat_window` a repeat is the better way."""
+        """Read the channel; `discord_history` says what is proof."""
         if is_webhook(chat_id):
             return CannotTell(f"{NAME}: what was sent through a webhook cannot be asked about")
         way = _way(chat_id, credentials)

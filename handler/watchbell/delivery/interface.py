@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from typing import Any, Protocol, runtime_checkable
 
+from watchbell.deliveries import Means
 from watchbell.reports.interface import Image, Report
 
 
@@ -107,8 +108,9 @@ class Provider(Protocol):
     """A way to reach people."""
 
     name: str
-    #: For how long after its intent a send may be repeated with the same key without becoming a second message.
-    repeat_window: timedelta
+
+    def means(self, chat_id: str) -> Means:
+        """Return what the provider offers there against doubles: repeats that it drops, questions that it answers."""
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         """Return the report in this provider's dialect, within its limits, all outside text escaped. Pure."""
@@ -116,8 +118,11 @@ class Provider(Protocol):
     def render_lines(self, headline: str, lines: Sequence[str]) -> Part:
         """Return a message of plain lines, escaped as a report is: what the operator is told. Pure."""
 
-    def reserve(self, chat_id: str, credentials: Mapping[str, str]) -> float:
-        """Take a place within the provider's documented rates; return the seconds to wait before sending."""
+    def reserve(self, chat_id: str, credentials: Mapping[str, str], within: float) -> float:
+        """Take a place within the provider's documented rates; return the seconds to wait before sending.
+
+        More than `within` seconds: there is no place so soon, and none was taken.
+        """
 
     def send(
         self,

@@ -2,9 +2,8 @@
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 
-from watchbell.delivery.interface import Provider, Refused
+from watchbell.delivery.interface import Refused
 from watchbell.tasks import Target
 
 WEBHOOK = "webhook"
@@ -58,11 +57,6 @@ def is_webhook(chat_id: str) -> bool:
 def webhook_name(chat_id: str) -> str:
     """Return which of several webhooks is meant; empty for the only one."""
     return chat_id.partition("/")[2]
-
-
-def repeat_window(provider: Provider, chat_id: str) -> timedelta:
-    """Return for how long a send there may be repeated with its key; a webhook takes every repeat for a new message."""
-    return timedelta() if is_webhook(chat_id) else provider.repeat_window
 
 
 def weaker_promise(target: Target) -> str | None:

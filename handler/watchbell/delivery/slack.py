@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from watchbell.clock import SystemClock
+from watchbell.deliveries import Means
 from watchbell.delivery import slack_history, slack_webhook
 from watchbell.delivery.answers import Answer, Meaning, meanings, not_understood, quoted, rate_limited, told
 from watchbell.delivery.fallback import Body, Simpler, send_or_simplify
@@ -78,7 +79,9 @@ class Slack:
     """Posts to channels as a Slack app."""
 
     name = "slack"
-    repeat_window = timedelta()
+
+    def means(self, chat_id: str) -> Means:
+        return Means(can_ask=not is_webhook(chat_id))
 
     def __init__(self, api_url: str = "https://slack.com/api", *, pace: Pace | None = None) -> None:
         self._api = ChatApi(NAME, api_url)

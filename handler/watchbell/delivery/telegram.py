@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from watchbell.deliveries import Means
 from watchbell.delivery.answers import REMOVED, Answer, Meaning, not_understood, quoted, rate_limited, told
 from watchbell.delivery.fallback import Body, Simpler, noted, send_or_simplify
 from watchbell.delivery.http import ChatApi, time_left
@@ -81,7 +82,9 @@ class Telegram:
     """Posts to chats as a Telegram bot."""
 
     name = "telegram"
-    repeat_window = timedelta()
+
+    def means(self, chat_id: str) -> Means:
+        return Means()
 
     def __init__(self, api_url: str = "https://api.telegram.org", *, pace: Pace | None = None) -> None:
         self._api = ChatApi(NAME, api_url)

@@ -25,7 +25,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from watchbell.claims import Expectation, Gap, Host, Move, PartState, Status
+from watchbell.claims import Expectation, Gap, Host, Move, Status
+from watchbell.deliveries import PartState
 from watchbell.errors import TaskError
 from watchbell.tasks import Task
 
@@ -54,6 +55,7 @@ class Run:
     lease_until: datetime
     wake_at: datetime | None
     due_at: datetime  # the fire time, or the instant of an ad-hoc run
+    deliver_until: datetime  # how long sending is retried
     started_at: datetime
     finished_at: datetime | None
     definition: Mapping[str, Any] = field(repr=False)  # the task as it was claimed, without credentials
@@ -157,10 +159,20 @@ class RunStore(Protocol):
     def owed(self, now: datetime) -> list[Run]:
         """Return runs to look at: every running one, and those whose `wake_at` has come; oldest first."""
 
-    def take_over(self, run: Run, *, owner: Owner, lease_until: datetime, now: datetime, crashed: bool) -> Run | None:
+    def take_over(
+        self,
+        run: Run,
+        *,
+        owner: Owner,
+        lease_until: datetime,
+        now: datetime,
+        crashed: bool,
+        deliver_until: datetime | None = None,
+    ) -> Run | None:
         """Start a new attempt of `run` as it was seen; None when somebody else was faster.
 
-        Intents without an outcome become `unknown`, for the old owner may have sent them.
+        Intents without an outcome become `unknown`, for the old owner may have sent them. With `deliver_until` the
+        operator gives the run a new life: its crashes are forgotten.
         """
 
     def save_report(self, run: Run, report: Mapping[str, Any], *, verdict: str, source_error: str | None) -> None:

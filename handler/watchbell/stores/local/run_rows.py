@@ -1,13 +1,15 @@
-"""Rows of `runs`, `parts` and `gaps`, and the values they stand for."""
+"""Rows of `runs`, `parts` and `gaps`: the values they stand for, and the two that are written whole."""
 
 import json
 import sqlite3
 from collections.abc import Iterable
 from datetime import datetime
 
-from watchbell.claims import Gap, GapStatus, Host, PartState, Status
+from watchbell.claims import Gap, GapStatus, Host, Status
+from watchbell.deliveries import PartState
 from watchbell.instants import epoch_seconds, from_epoch_minute, from_epoch_seconds
 from watchbell.stores.interface import Owner, Run
+from watchbell.stores.local.task_index import encode
 
 
 def run_from_row(row: sqlite3.Row, parts: Iterable[sqlite3.Row] = ()) -> Run:
@@ -26,6 +28,7 @@ def run_from_row(row: sqlite3.Row, parts: Iterable[sqlite3.Row] = ()) -> Run:
         lease_until=from_epoch_seconds(row["lease_until"]),
         wake_at=instant(row["wake_at"]),
         due_at=from_epoch_seconds(row["due_at"]),
+        deliver_until=from_epoch_seconds(row["deliver_until"]),
         started_at=from_epoch_seconds(row["started_at"]),
         finished_at=instant(row["finished_at"]),
         definition=json.loads(row["definition"]),
@@ -49,9 +52,11 @@ def part_from_row(row: sqlite3.Row) -> PartState:
         attempts=row["attempts"],
         message_id=row["message_id"],
         error=row["error"],
+        note=row["note"],
         intent_at=instant(row["intent_at"]),
         retry_at=instant(row["retry_at"]),
         repeats=row["repeats"],
+        questions=row["questions"],
     )
 
 
@@ -75,3 +80,52 @@ def seconds(moment: datetime | None) -> float | None:
 def instant(value: float | None) -> datetime | None:
     """Return the instant of a column value."""
     return None if value is None else from_epoch_seconds(value)
+
+
+def insert_run(connection: sqlite3.Connection, run: Run) -> bool:
+    """Insert or ignore: whoever gets a row count of 1 has the claim."""
+    assert run.owner is not None
+    cursor = connection.execute(
+        "INSERT INTO runs (task_id, fire_time, adhoc, status, attempt, owner_token, owner_machine, owner_boot,"
+        " lease_until, wake_at, due_at, deliver_until, started_at, definition)"
+        " VALUES (?, ?, ?, 'running', 1, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (
+            run.task_id,
+            run.fire_time,
+            run.adhoc,
+            run.owner.token,
+            run.owner.host.machine,
+            run.owner.host.boot,
+            epoch_seconds(run.lease_until),
+            seconds(run.wake_at),
+            epoch_seconds(run.due_at),
+            epoch_seconds(run.deliver_until),
+            epoch_seconds(run.started_at),
+            encode(run.definition),
+        ),
+    )
+    return cursor.rowcount == 1
+
+
+def put_part(connection: sqlite3.Connection, run: Run, part: PartState) -> None:
+    """Write how one part stands."""
+    connection.execute(
+        "INSERT OR REPLACE INTO parts (task_id, fire_time, target, part, of, outcome, attempts, message_id, error,"
+        " note, intent_at, retry_at, repeats, questions) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            run.task_id,
+            run.fire_time,
+            part.target,
+            part.part,
+            part.of,
+            part.outcome,
+            part.attempts,
+            part.message_id,
+            part.error,
+            part.note,
+            seconds(part.intent_at),
+            seconds(part.retry_at),
+            part.repeats,
+            part.questions,
+        ),
+    )

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from watchbell.claims import Expectation, Gap, Move, PartState, Status
+from watchbell.claims import Expectation, Gap, Move, Status
 from watchbell.credentials import without_credentials
+from watchbell.deliveries import PartState
 from watchbell.errors import LeaseLost
 from watchbell.instants import epoch_minute, epoch_seconds, format_minute, from_epoch_seconds, parse_instant
 from watchbell.stores.interface import ClaimResult, Owner, Run, Settlement
 from watchbell.stores.local.database import Database
-from watchbell.stores.local.run_rows import gap_from_row, run_from_row, seconds
-from watchbell.stores.local.task_index import encode, write_gaps
+from watchbell.stores.local.run_rows import gap_from_row, insert_run, put_part, run_from_row, seconds
+from watchbell.stores.local.task_index import write_gaps
 from watchbell.tasks import Task, task_from_json
 
 # Only the attempt that holds a run may write to it: the token names the process, the attempt number fences.
@@ -41,7 +42,7 @@ class LocalRuns:
             if move.fire is None:
                 return ClaimResult(moved=moved)
             run = _new_run(expected.task, format_minute(move.fire), move.fire, False, owner, lease_until, now)
-            if moved and _insert(connection, run):
+            if moved and insert_run(connection, run):
                 return ClaimResult(moved=True, run=run)
             holder = _get(connection, run.task_id, run.fire_time)
         # By the token a claim is recognised as one's own, also when the answer to a first try was lost.
@@ -71,7 +72,7 @@ class LocalRuns:
     def claim_adhoc(self, task: Task, fire_time: str, *, owner: Owner, lease_until: datetime, now: datetime) -> Run:
         run = _new_run(task, fire_time, now, True, owner, lease_until, now)
         with self._database.write() as connection:
-            if not _insert(connection, run):
+            if not insert_run(connection, run):
                 raise LeaseLost(f"the ad-hoc run {run.id} exists already; run it again")
         return run
 
@@ -82,10 +83,21 @@ class LocalRuns:
             ).fetchall()
             return [_with_parts(connection, row) for row in rows]
 
-    def take_over(self, run: Run, *, owner: Owner, lease_until: datetime, now: datetime, crashed: bool) -> Run | None:
+    def take_over(
+        self,
+        run: Run,
+        *,
+        owner: Owner,
+        lease_until: datetime,
+        now: datetime,
+        crashed: bool,
+        deliver_until: datetime | None = None,
+    ) -> Run | None:
         with self._database.write() as connection:
             cursor = connection.execute(
-                "UPDATE runs SET status = 'running', attempt = attempt + 1, crashes = crashes + :crashed,"
+                "UPDATE runs SET status = 'running', attempt = attempt + 1,"
+                " crashes = CASE WHEN :deliver_until IS NULL THEN crashes + :crashed ELSE 0 END,"
+                " deliver_until = coalesce(:deliver_until, deliver_until),"
                 " owner_token = :token, owner_machine = :machine, owner_boot = :boot,"
                 " lease_until = :lease_until, wake_at = :wake_at, finished_at = NULL"
                 " WHERE task_id = :task_id AND fire_time = :fire_time AND attempt = :attempt AND status = :status"
@@ -94,6 +106,7 @@ class LocalRuns:
                 "      AND live.status = 'running' AND NOT live.adhoc AND live.fire_time <> :fire_time))",
                 {
                     "crashed": int(crashed),
+                    "deliver_until": seconds(deliver_until),
                     "token": owner.token,
                     "machine": owner.host.machine,
                     "boot": owner.host.boot,
@@ -136,13 +149,13 @@ class LocalRuns:
             self._update(connection, run, "attempt = attempt", {})
             withheld = None if run.adhoc else _why_withheld(connection, run.task_id, part)
             if withheld is None:
-                _put_part(connection, run, part)
+                put_part(connection, run, part)
         return withheld
 
     def write_outcome(self, run: Run, part: PartState) -> None:
         with self._database.write() as connection:
             self._update(connection, run, "attempt = attempt", {})
-            _put_part(connection, run, part)
+            put_part(connection, run, part)
 
     def settle(self, run: Run, settlement: Settlement, *, now: datetime) -> None:
         with self._database.write() as connection:
@@ -277,34 +290,11 @@ def _new_run(
         lease_until=lease_until,
         wake_at=_AT_ONCE,
         due_at=due_at,
+        deliver_until=due_at + task.deliver_within,
         started_at=now,
         finished_at=None,
         definition=dict(task.raw, params=without_credentials(dict(task.params))),
     )
-
-
-def _insert(connection: sqlite3.Connection, run: Run) -> bool:
-    """Insert or ignore: whoever gets a row count of 1 has the claim."""
-    assert run.owner is not None
-    cursor = connection.execute(
-        "INSERT INTO runs (task_id, fire_time, adhoc, status, attempt, owner_token, owner_machine, owner_boot,"
-        " lease_until, wake_at, due_at, started_at, definition)"
-        " VALUES (?, ?, ?, 'running', 1, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (
-            run.task_id,
-            run.fire_time,
-            run.adhoc,
-            run.owner.token,
-            run.owner.host.machine,
-            run.owner.host.boot,
-            epoch_seconds(run.lease_until),
-            seconds(run.wake_at),
-            epoch_seconds(run.due_at),
-            epoch_seconds(run.started_at),
-            encode(run.definition),
-        ),
-    )
-    return cursor.rowcount == 1
 
 
 def _get(connection: sqlite3.Connection, task_id: str, fire_time: str) -> Run | None:
@@ -333,24 +323,3 @@ def _why_withheld(connection: sqlite3.Connection, task_id: str, part: PartState)
     ):
         return "the task was paused"
     return None
-
-
-def _put_part(connection: sqlite3.Connection, run: Run, part: PartState) -> None:
-    connection.execute(
-        "INSERT OR REPLACE INTO parts (task_id, fire_time, target, part, of, outcome, attempts, message_id, error,"
-        " intent_at, retry_at, repeats) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            run.task_id,
-            run.fire_time,
-            part.target,
-            part.part,
-            part.of,
-            part.outcome,
-            part.attempts,
-            part.message_id,
-            part.error,
-            seconds(part.intent_at),
-            seconds(part.retry_at),
-            part.repeats,
-        ),
-    )

@@ -40,6 +40,7 @@ CREATE TABLE runs (
     lease_until    REAL NOT NULL,
     wake_at        REAL,
     due_at         REAL NOT NULL,
+    deliver_until  REAL NOT NULL,
     started_at     REAL NOT NULL,
     finished_at    REAL,
     definition     TEXT NOT NULL,
@@ -73,9 +74,11 @@ CREATE TABLE parts (
     attempts   INTEGER NOT NULL,
     message_id TEXT,
     error      TEXT,
+    note       TEXT,
     intent_at  REAL NOT NULL,
     retry_at   REAL,
     repeats    INTEGER NOT NULL DEFAULT 0,
+    questions  INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (task_id, fire_time, target, part)
 ) WITHOUT ROWID;
 

@@ -1,0 +1,277 @@
+"""Deliver one report to all targets of a task, target beside target and part by part: intent, send, outcome.
+
+What may have arrived already is settled first, as far as the provider has the means: by a repeat that it drops, or by
+asking it.
+"""
+
+import random
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from watchbell.deliveries import (
+    FIRST_IMAGE,
+    INTENT_TO_SEND,
+    QUESTION_PAUSES,
+    SEND_TIME,
+    Means,
+    PartState,
+    Step,
+    backoff_seconds,
+    next_step,
+)
+from watchbell.delivery.interface import (
+    OUTCOME_WORDS,
+    Absent,
+    AttachesImages,
+    CannotTell,
+    Delivered,
+    Found,
+    NotSent,
+    Outcome,
+    Part,
+    Provider,
+    Refused,
+    SendKey,
+    Stamp,
+    Unknown,
+)
+from watchbell.errors import ConfigError, CredentialError
+from watchbell.redaction import redact
+from watchbell.reports.interface import Image, Report
+from watchbell.services import Limits, Services
+from watchbell.stores.interface import Run
+from watchbell.tasks import Target, Task
+
+_TARGETS_AT_ONCE = 8
+_TRIES_IN_ONE_TICK = 4
+
+
+def deliver(services: Services, limits: Limits, run: Run, task: Task, report: Report) -> None:
+    """Send what `run` still owes to each target; every intent and outcome is in the ledger when this returns.
+
+    Raises LeaseLost when another process holds the run now, and StoreError when the ledger cannot be written.
+    """
+    jobs = [_Delivery(services, limits, run, task, target) for target in task.targets]
+    if len(jobs) == 1:
+        jobs[0].deliver(report)
+        return
+    with ThreadPoolExecutor(max_workers=min(len(jobs), _TARGETS_AT_ONCE)) as pool:
+        # Consumed to the end, so that one target's failure is raised only after the others are through.
+        for future in [pool.submit(job.deliver, report) for job in jobs]:
+            future.result()
+
+
+def means_of(services: Services, target: str) -> Means:
+    """Return what the provider of a target offers against doubles."""
+    provider_name, _, chat_id = target.partition(":")
+    provider = services.providers[provider_name]
+    return provider.means(chat_id)
+
+
+class _Delivery:
+    """One report to one target."""
+
+    def __init__(self, services: Services, limits: Limits, run: Run, task: Task, target: Target) -> None:
+        self.services = services
+        self.limits = limits
+        self.run = run
+        self.task = task
+        self.target = target
+        self.provider: Provider = services.providers[target.provider]
+        self.means = means_of(services, str(target))
+        self.states = {state.part: state for state in run.parts if state.target == str(target)}
+
+    def deliver(self, report: Report) -> None:
+        """Send the parts in order, from the first that did not arrive; stop at one that does not."""
+        for part in self.provider.render(report, self._stamp(repeat=False)):
+            state = self.states.get(part.number)
+            if state is None or state.outcome != "delivered":
+                state = self._bring_to_an_end(report, part, state)
+            if state is None or state.outcome != "delivered":
+                return
+        self._attach(report.images)
+
+    def _stamp(self, *, repeat: bool) -> Stamp:
+        late = (self.run.started_at - self.run.due_at).total_seconds()
+        return Stamp(
+            task_id=self.run.task_id, fire_time=self.run.fire_time, late_seconds=max(0, int(late)), repeat=repeat
+        )
+
+    def _bring_to_an_end(self, report: Report, part: Part, state: PartState | None) -> PartState | None:
+        """Go on with one part while time allows; return how it stands then, None when it was not begun."""
+        for tries in range(_TRIES_IN_ONE_TICK):
+            step = Step.SEND
+            if state is not None:
+                planned = next_step(self.task, state, self.means, self._now())
+                if planned is None:
+                    return state
+                step, moment = planned
+                pause = (moment - self._now()).total_seconds()
+                # What a tick does not find due, or takes minutes, is left to a later one.
+                is_slow = tries == 0 or step in (Step.ASK, Step.REPEAT_MARKED)
+                if pause > 0 and (is_slow or not self.limits.wait(pause)):
+                    return state
+            if not self._may_go_on():
+                return state
+            state = self._take(step, report, part, state)
+            if state is None or state.outcome in ("delivered", "refused"):
+                return state
+        return state
+
+    def _may_go_on(self) -> bool:
+        return self.limits.seconds_left() >= 1 and self._now() < self.run.lease_until
+
+    def _take(self, step: Step, report: Report, part: Part, state: PartState | None) -> PartState | None:
+        """Do one step about one part."""
+        try:
+            credentials = self.services.credentials(self.target, self.task)
+        except (CredentialError, ConfigError) as error:
+            return self._settle(self._intent(part, state), Refused(str(error)))
+        if step is Step.ASK and state is not None:
+            return self._ask(state, credentials)
+        if not self._wait_for_a_place(credentials):
+            return state
+        if step is Step.REPEAT_MARKED or (state is not None and state.repeats):
+            part = self.provider.render(report, self._stamp(repeat=True))[part.number - 1]
+        intent = self._intent(part, state)
+        if step is Step.REPEAT_SAME and state is not None:
+            # The window runs from the first send, so this one must not look younger.
+            intent = replace(intent, intent_at=state.intent_at, repeats=state.repeats)
+        return self._send(intent, part, credentials)
+
+    def _wait_for_a_place(self, credentials: Mapping[str, str]) -> bool:
+        """Keep within the provider's rates; return False when that takes longer than there is time."""
+        seconds = self.provider.reserve(self.target.chat_id, credentials, self.limits.seconds_left())
+        return seconds <= 0 or self.limits.wait(seconds)
+
+    def _intent(self, part: Part, state: PartState | None) -> PartState:
+        return PartState(
+            target=str(self.target),
+            part=part.number,
+            of=part.of,
+            outcome=None,
+            attempts=state.attempts + 1 if state else 1,
+            intent_at=self._now(),
+            repeats=(state.repeats + (state.outcome == "unknown")) if state else 0,
+            questions=state.questions if state else 0,
+        )
+
+    def _send(self, intent: PartState, part: Part, credentials: Mapping[str, str]) -> PartState | None:
+        """Write the intent, send, write the outcome; None when the operator has stopped the task."""
+        begun = self.services.clock.monotonic()
+        withheld = self.services.store.runs.write_intent(self.run, intent)
+        if withheld is not None:
+            self._settle(intent, NotSent(f"withheld: {withheld}"), retries=False)
+            return None
+        held_up = self.services.clock.monotonic() - begun > INTENT_TO_SEND.total_seconds()
+        seconds = min(SEND_TIME.total_seconds(), self.limits.seconds_left())
+        if held_up or seconds <= 0:
+            return self._settle(intent, NotSent("the process was held up before it could send"))
+        try:
+            outcome = self.provider.send(
+                self.target.chat_id,
+                part,
+                key=self._key(part.number),
+                credentials=credentials,
+                seconds=seconds,
+                first_id=self._first_id(),
+            )
+        except Exception as error:  # noqa: BLE001  a bug after the intent must not look like a crash, nor as not sent
+            outcome = Unknown(f"a bug in the {self.target.provider} provider: {type(error).__name__}: {error}")
+        return self._settle(intent, outcome)
+
+    def _settle(self, intent: PartState, outcome: Outcome, *, retries: bool = True) -> PartState:
+        """Write what became of a part, and from when on it may be sent again."""
+        state = replace(intent, outcome=OUTCOME_WORDS[type(outcome)])
+        if isinstance(outcome, Delivered):
+            note = None if outcome.note is None else redact(outcome.note)
+            return self._write(replace(state, message_id=outcome.message_id, note=note))
+        state = replace(state, error=redact(outcome.error))
+        if isinstance(outcome, NotSent) and retries:
+            again = self._now() + timedelta(seconds=self._pause(intent, outcome))
+            state = replace(state, retry_at=again if again <= self.run.deliver_until else None)
+        if isinstance(outcome, Unknown) and self.means.repeat_window:
+            state = replace(state, retry_at=self._now() + timedelta(seconds=self._pause(intent, None)))
+        if intent.repeats and state.outcome in ("refused", "not_sent") and state.retry_at is None:
+            # The repeat did not arrive; whether the first send did is as unknown as before.
+            state = replace(state, outcome="unknown")
+        return self._write(state)
+
+    def _pause(self, intent: PartState, outcome: NotSent | None) -> float:
+        if outcome is not None and outcome.retry_after is not None:
+            return outcome.retry_after
+        return backoff_seconds(intent.attempts, random.random())  # noqa: S311  jitter, not a secret
+
+    def _ask(self, state: PartState, credentials: Mapping[str, str]) -> PartState:
+        """Ask the provider what became of a part; believe "not there" only from a provider that proves it."""
+        assert state.intent_at is not None
+        try:
+            answer = self.provider.find(
+                self.target.chat_id,
+                key=self._key(state.part),
+                sent_at=state.intent_at,
+                credentials=credentials,
+                seconds=min(SEND_TIME.total_seconds(), self.limits.seconds_left()),
+                first_id=self._first_id(),
+            )
+        except Exception as error:  # noqa: BLE001  a bug must not decide what became of a message
+            answer = CannotTell(f"a bug: {type(error).__name__}: {error}")
+        if isinstance(answer, Found):
+            return self._write(
+                replace(state, outcome="delivered", message_id=answer.message_id, error=None, retry_at=None)
+            )
+        if isinstance(answer, Absent):
+            return self._write(replace(state, outcome="not_sent", error="it did not arrive", retry_at=self._now()))
+        pause = QUESTION_PAUSES[min(state.questions, len(QUESTION_PAUSES) - 1)]
+        told = f"it may have arrived; {self.target.provider} cannot tell: {redact(answer.why)}"
+        return self._write(replace(state, questions=state.questions + 1, error=told, retry_at=self._now() + pause))
+
+    def _attach(self, images: tuple[Image, ...]) -> None:
+        """Send the images, once each, below the text; the text is delivered whatever becomes of them."""
+        if not isinstance(self.provider, AttachesImages):
+            return
+        for number, image in enumerate(images, FIRST_IMAGE):
+            if number in self.states or not self._may_go_on():
+                continue
+            try:
+                credentials = self.services.credentials(self.target, self.task)
+            except (CredentialError, ConfigError):
+                return
+            if not self._wait_for_a_place(credentials):
+                return
+            self._attach_one(number, image, credentials)
+
+    def _attach_one(self, number: int, image: Image, credentials: Mapping[str, str]) -> None:
+        assert isinstance(self.provider, AttachesImages)
+        intent = self._intent(Part(number=number, of=number, body={}), None)
+        if self.services.store.runs.write_intent(self.run, intent) is not None:
+            return
+        try:
+            outcome = self.provider.attach(
+                self.target.chat_id,
+                image,
+                key=self._key(number),
+                credentials=credentials,
+                seconds=min(SEND_TIME.total_seconds(), self.limits.seconds_left()),
+                first_id=self._first_id(),
+            )
+        except Exception as error:  # noqa: BLE001  an image never costs the text
+            outcome = Unknown(f"a bug in the {self.target.provider} provider: {type(error).__name__}: {error}")
+        self._settle(intent, outcome, retries=False)
+
+    def _write(self, state: PartState) -> PartState:
+        self.services.store.runs.write_outcome(self.run, state)
+        self.states[state.part] = state
+        return state
+
+    def _first_id(self) -> str | None:
+        first = self.states.get(1)
+        return first.message_id if first is not None else None
+
+    def _key(self, part: int) -> SendKey:
+        return SendKey(task_id=self.run.task_id, fire_time=self.run.fire_time, target=str(self.target), part=part)
+
+    def _now(self) -> datetime:
+        return self.services.clock.now()

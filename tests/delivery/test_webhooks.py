@@ -95,7 +95,7 @@ def test_a_token_in_place_of_a_url_is_refused(webhook):
         "webhook", webhook.render()[0], key=key, credentials={"bot_token": webhook.token}, seconds=5
     )
     assert isinstance(outcome, Refused)
-    assert "integrations set" in outcome.error
+    assert "integrations.json" in outcome.error
 
 
 SLACK = [

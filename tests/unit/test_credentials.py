@@ -97,7 +97,7 @@ def test_without_any_token_the_error_says_what_to_do(store):
     with pytest.raises(CredentialError) as caught:
         token_of(store([]))
     message = str(caught.value)
-    assert "watchbell integrations set slack" in message
+    assert "put it into" in message
     assert "SLACK_BOT_TOKEN" in message
     assert str(store.path) in message
     assert "\n" not in message

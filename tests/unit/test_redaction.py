@@ -57,7 +57,7 @@ def test_every_shape_of_secret_is_masked(name):
     "text",
     [
         "no slack bot token: ",
-        "set SLACK_BOT_TOKEN or run watchbell integrations set slack",
+        "put it into integrations.json or set SLACK_BOT_TOKEN",
         "task a1b2c3d4e5f6 ran at 2026-11-22T09:00:07Z, 12:30, 10.0.0.1:9090",
         "https://prometheus.example:9090/api/v1/query?query=ALERTS",
         "mail ops@example.com, see https://example.com/@team",

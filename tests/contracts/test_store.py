@@ -482,3 +482,23 @@ def test_the_ledger_says_from_when_on_it_is_whole(store: Store) -> None:
     assert store.runs.ledger_starts() == at("08:31")
     add(store, raw_task("bbbb"), now=at("12:00"))
     assert store.runs.ledger_starts() == at("08:31")
+
+
+def test_every_version_of_a_schedule_is_kept_with_its_from_and_to(store: Store) -> None:
+    add(store, raw_task())
+    replace_task(store, at("10:10"), cron="30 * * * *")
+    replace_task(store, at("11:10"), chat_id="elsewhere")
+    replace_task(store, at("12:10"), enabled=False)
+    replace_task(store, at("13:10"), enabled=True)
+    found = [(version.cron, version.start, version.end) for version in store.runs.schedule_versions(TASK)]
+    assert found == [
+        ("0 * * * *", at("08:31"), at("10:11")),
+        ("30 * * * *", at("10:11"), at("12:11")),
+        ("30 * * * *", at("13:11"), None),
+    ]
+
+
+def test_ticks_are_listed_in_the_order_they_ran(store: Store) -> None:
+    for minute, ran_at in (("09:01", "09:01:02"), ("09:00", "09:01:30"), ("09:02", "09:02:01")):
+        store.ticks.record(TickRecord(minute=at(minute), ran_at=at(ran_at), timer="cron", machine="one"))
+    assert [record.minute for record in store.ticks.records(at("09:01:10"))] == [at("09:00"), at("09:02")]

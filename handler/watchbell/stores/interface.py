@@ -101,6 +101,17 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleVersion:
+    """What a task was expected to do from `start` on, until `end` (None: it still is)."""
+
+    task_id: str
+    cron: str
+    timezone: str
+    start: datetime
+    end: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TickRecord:
     """One invocation: the minute it was meant for, when it really ran, and what started it."""
 
@@ -211,6 +222,9 @@ class RunStore(Protocol):
     def gap_at(self, task_id: str, minute: datetime) -> Gap | None:
         """Return the range that a fire time falls into."""
 
+    def schedule_versions(self, task_id: str) -> list[ScheduleVersion]:
+        """Return every version of a task's schedule that the ledger still covers, oldest first."""
+
     def ledger_starts(self) -> datetime | None:
         """Return the minute from which on the ledger is whole; what was before it is not known."""
 
@@ -229,6 +243,9 @@ class TickStore(Protocol):
 
     def record(self, record: TickRecord) -> None:
         """Record one invocation."""
+
+    def records(self, since: datetime) -> list[TickRecord]:
+        """Return the ticks that ran since then, oldest first."""
 
     def ticked_between(self, start: datetime, end: datetime) -> bool:
         """Return whether any tick ran in [start, end)."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from watchbell.claims import Gap, GapStatus, Host, Status
 from watchbell.deliveries import PartState
 from watchbell.instants import epoch_seconds, from_epoch_minute, from_epoch_seconds
-from watchbell.stores.interface import Owner, Run
+from watchbell.stores.interface import Owner, Run, ScheduleVersion
 from watchbell.stores.local.task_index import encode
 
 
@@ -69,6 +69,17 @@ def gap_from_row(row: sqlite3.Row) -> Gap:
         first=from_epoch_minute(row["first_fire"]),
         last=from_epoch_minute(row["last_fire"]),
         count=row["count"],
+    )
+
+
+def version_from_row(row: sqlite3.Row) -> ScheduleVersion:
+    """Make a ScheduleVersion of its row."""
+    return ScheduleVersion(
+        task_id=row["task_id"],
+        cron=row["cron"],
+        timezone=row["timezone"],
+        start=from_epoch_minute(row["from_minute"]),
+        end=None if row["to_minute"] is None else from_epoch_minute(row["to_minute"]),
     )
 
 

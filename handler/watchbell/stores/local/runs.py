@@ -12,9 +12,9 @@ from watchbell.credentials import without_credentials
 from watchbell.deliveries import PartState
 from watchbell.errors import LeaseLost
 from watchbell.instants import epoch_minute, epoch_seconds, format_minute, from_epoch_seconds, parse_instant
-from watchbell.stores.interface import ClaimResult, Owner, Run, Settlement
+from watchbell.stores.interface import ClaimResult, Owner, Run, ScheduleVersion, Settlement
 from watchbell.stores.local.database import Database
-from watchbell.stores.local.run_rows import gap_from_row, insert_run, put_part, run_from_row, seconds
+from watchbell.stores.local.run_rows import gap_from_row, insert_run, put_part, run_from_row, seconds, version_from_row
 from watchbell.stores.local.task_index import write_gaps
 from watchbell.tasks import Task, task_from_json
 
@@ -236,6 +236,13 @@ class LocalRuns:
                 (task_id, epoch_minute(minute), epoch_minute(minute)),
             ).fetchone()
         return None if row is None else gap_from_row(row)
+
+    def schedule_versions(self, task_id: str) -> list[ScheduleVersion]:
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT * FROM schedules WHERE task_id = ? ORDER BY from_minute, revision", (task_id,)
+            ).fetchall()
+        return [version_from_row(row) for row in rows]
 
     def ledger_starts(self) -> datetime | None:
         with self._database.read() as connection:

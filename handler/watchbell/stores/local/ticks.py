@@ -3,7 +3,7 @@
 import sqlite3
 from datetime import datetime
 
-from watchbell.instants import epoch_minute, epoch_seconds, from_epoch_seconds
+from watchbell.instants import epoch_minute, epoch_seconds, from_epoch_minute, from_epoch_seconds
 from watchbell.stores.interface import Notice, TickRecord
 from watchbell.stores.local.database import Database
 
@@ -29,6 +29,21 @@ class LocalTicks:
                 (epoch_minute(record.minute), epoch_seconds(record.ran_at), record.timer, record.machine),
             )
             connection.execute("DELETE FROM ticks WHERE id <= ?", ((cursor.lastrowid or 0) - MOST_TICKS,))
+
+    def records(self, since: datetime) -> list[TickRecord]:
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT * FROM ticks WHERE ran_at >= ? ORDER BY ran_at, id", (epoch_seconds(since),)
+            ).fetchall()
+        return [
+            TickRecord(
+                minute=from_epoch_minute(row["minute"]),
+                ran_at=from_epoch_seconds(row["ran_at"]),
+                timer=row["timer"],
+                machine=row["machine"],
+            )
+            for row in rows
+        ]
 
     def ticked_between(self, start: datetime, end: datetime) -> bool:
         return self._exists(

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from watchbell.clock import SystemClock
+from watchbell.clock import Clock, SystemClock
 from watchbell.deliveries import Means
 from watchbell.delivery import discord_history, discord_webhook
 from watchbell.delivery.answers import (
@@ -101,9 +101,12 @@ class Discord:
     def means(self, chat_id: str) -> Means:
         return Means() if is_webhook(chat_id) else Means(repeat_window=REPEAT_WINDOW, can_ask=True)
 
-    def __init__(self, api_url: str = "https://discord.com/api/v10", *, pace: Pace | None = None) -> None:
+    def __init__(
+        self, api_url: str = "https://discord.com/api/v10", *, pace: Pace | None = None, clock: Clock | None = None
+    ) -> None:
         self._api = ChatApi(NAME, api_url)
-        self._pace = Paced(pace or shared(NAME, api_url, DISCORD))
+        self._clock = clock or SystemClock()
+        self._pace = Paced(pace or shared(NAME, api_url, DISCORD), self._clock)
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         return parts(dialect.messages(report, stamp))
@@ -182,7 +185,7 @@ class Discord:
         if isinstance(way, Refused):
             return CannotTell(way.error)
         question = discord_history.Question(channel=chat_id, marker=key.digest(), sent_at=sent_at)
-        return discord_history.find(self._api, question, headers=way[1], seconds=seconds, clock=SystemClock())
+        return discord_history.find(self._api, question, headers=way[1], seconds=seconds, clock=self._clock)
 
 
 def _way(chat_id: str, credentials: Mapping[str, str]) -> tuple[str, dict[str, str]] | Refused:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from watchbell.clock import SystemClock
+from watchbell.clock import Clock, SystemClock
 from watchbell.deliveries import Means
 from watchbell.delivery import slack_history, slack_webhook
 from watchbell.delivery.answers import Answer, Meaning, meanings, not_understood, quoted, rate_limited, told
@@ -83,9 +83,12 @@ class Slack:
     def means(self, chat_id: str) -> Means:
         return Means(can_ask=not is_webhook(chat_id))
 
-    def __init__(self, api_url: str = "https://slack.com/api", *, pace: Pace | None = None) -> None:
+    def __init__(
+        self, api_url: str = "https://slack.com/api", *, pace: Pace | None = None, clock: Clock | None = None
+    ) -> None:
         self._api = ChatApi(NAME, api_url)
-        self._pace = Paced(pace or shared(NAME, api_url, SLACK))
+        self._clock = clock or SystemClock()
+        self._pace = Paced(pace or shared(NAME, api_url, SLACK), self._clock)
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         return parts(dialect.messages(report, stamp))
@@ -176,7 +179,7 @@ class Slack:
             may_stand_alone=place.thread is None,
         )
         token = credentials["bot_token"]
-        return slack_history.find(self._api, question, token=token, seconds=seconds, clock=SystemClock())
+        return slack_history.find(self._api, question, token=token, seconds=seconds, clock=self._clock)
 
 
 def _headers(credentials: Mapping[str, str]) -> dict[str, str]:

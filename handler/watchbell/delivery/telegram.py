@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from watchbell.clock import Clock
 from watchbell.deliveries import Means
 from watchbell.delivery.answers import REMOVED, Answer, Meaning, not_understood, quoted, rate_limited, told
 from watchbell.delivery.fallback import Body, Simpler, noted, send_or_simplify
@@ -86,9 +87,11 @@ class Telegram:
     def means(self, chat_id: str) -> Means:
         return Means()
 
-    def __init__(self, api_url: str = "https://api.telegram.org", *, pace: Pace | None = None) -> None:
+    def __init__(
+        self, api_url: str = "https://api.telegram.org", *, pace: Pace | None = None, clock: Clock | None = None
+    ) -> None:
         self._api = ChatApi(NAME, api_url)
-        self._pace = Paced(pace or shared(NAME, api_url, TELEGRAM))
+        self._pace = Paced(pace or shared(NAME, api_url, TELEGRAM), clock)
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         return parts(dialect.messages(report, stamp))

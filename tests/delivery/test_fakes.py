@@ -257,7 +257,7 @@ def test_chaos_fails_its_share_in_every_way_and_the_same_way_again():
         counts = Counter(fates[0])
         assert 0.65 < counts[""] / 2_000 < 0.75
         forms = {f"429-{form}" for form in LIMIT_FORMS[name]}
-        late = {"RESET-LATE", "HANG-LATE", "DRIP-HEADERS", "500-AFTER", "429-no-hint", "SLOW"}
+        late = {"RESET-LATE", "HANG-LATE", "DRIP-HEADERS", "500-AFTER", "429-no-hint", "SLOW", "REFUSED"}
         assert set(counts) - {""} == set(MAGIC) | forms | late
 
 

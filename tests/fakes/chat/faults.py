@@ -50,6 +50,10 @@ LIMIT_FORMS = {
 }
 
 
+#: A no that a provider may also say to what is right; it would say it again.
+REFUSALS = {"slack": "restricted_action", "telegram": "CHAT_WRITE_FORBIDDEN", "discord": "50013"}
+
+
 def limited(provider: str, form: str, seconds: float) -> Fault:
     """Return the 429 of a provider in one of its forms."""
     whole = str(int(-(-seconds // 1)))
@@ -123,7 +127,8 @@ class Chaos:
         """Return one fault of every kind."""
         known = [replace(fault, name=name, seconds=self._hang_seconds) for name, fault in MAGIC.items()]
         forms = [limited(provider, form, seconds) for form in LIMIT_FORMS[provider]]
-        late = Fault("hang", accept_after=self._hang_seconds + 1, seconds=self._hang_seconds, name="HANG-LATE")
+        after = (self._hang_seconds + 1) * (1 + seconds / 3)
+        late = Fault("hang", accept_after=after, seconds=self._hang_seconds, name="HANG-LATE")
         others = [
             replace(MAGIC["RESET-LATE"], accept_after=seconds, name="RESET-LATE"),
             Fault("drip_headers", accept=True, seconds=self._hang_seconds, name="DRIP-HEADERS"),
@@ -131,5 +136,6 @@ class Chaos:
             Fault(status=429, body=CLOUDFLARE_PAGE, name="429-no-hint"),
             Fault(delay_ms=300, name="SLOW"),
             late,
+            replace(_provider_error(provider, REFUSALS[provider]), name="REFUSED"),
         ]
         return [fault for fault in known if fault.name != "RESET-LATE"] + forms + others

@@ -4,10 +4,11 @@ import json
 import os
 import re
 import threading
-import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from fakes.chat.timeline import Timeline
 
 #: The foot of a message names its run: by this a repeat is known where the provider keeps nothing better.
 _RUN = re.compile(r"task (\w+) · (\S+)")
@@ -41,7 +42,10 @@ def run_named_in(text: str) -> str:
 class Room:
     """Every channel of the three providers; each posted message is on disk before anyone is told."""
 
-    def __init__(self, journal: str | None = None, nonce_seconds: float = 120.0) -> None:
+    def __init__(
+        self, journal: str | None = None, nonce_seconds: float = 120.0, timeline: Timeline | None = None
+    ) -> None:
+        self.timeline = timeline or Timeline()
         self.messages: list[Message] = []  # all that was ever posted
         self.nonce_seconds = nonce_seconds
         self.clock_ahead = 0.0  # seconds by which this server's clock is ahead
@@ -56,7 +60,7 @@ class Room:
         return (chat_id, right) not in self.denied
 
     def now(self) -> float:
-        return time.time() + self.clock_ahead
+        return self.timeline.now() + self.clock_ahead
 
     def post(
         self, provider: str, chat_id: str, text: str, pings: list[str], payload: dict[str, Any], **more: Any
@@ -66,14 +70,14 @@ class Room:
         key = (chat_id, more.get("author", "bot"), nonce)
         with self._lock:
             earlier = self._nonces.get(key) if nonce else None
-            if earlier and time.monotonic() - earlier[0] < self.nonce_seconds:
+            if earlier and self.timeline.now() - earlier[0] < self.nonce_seconds:
                 return earlier[1]
             at = self._last_at = max(self.now(), self._last_at + 0.000_001)
             message_id = self._id(provider, at)
             message = Message(provider, chat_id, message_id, text, pings, payload, at=round(at, 6), **more)
             self.messages.append(message)
             if nonce:
-                self._nonces[key] = time.monotonic(), message
+                self._nonces[key] = self.timeline.now(), message
             self._write(message)
         return message
 

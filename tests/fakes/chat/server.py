@@ -6,6 +6,8 @@ import struct
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,12 +17,16 @@ from fakes.chat.api import Refusal, Reply, Request
 from fakes.chat.faults import Chaos, Fault, magic
 from fakes.chat.rates import Rates
 from fakes.chat.room import Message, Room
+from fakes.chat.timeline import Timeline
 
 PROVIDERS = {"slack": slack, "telegram": telegram, "discord": discord}
 
 
 class ChatServer:
-    """`rates` enforces the documented rates, that many times faster than real time; `chaos` fails that share."""
+    """`rates` enforces the documented rates, that many times faster than real time; `chaos` fails that share.
+
+    Everything else goes by `timeline`; seconds of faults are its seconds.
+    """
 
     def __init__(
         self,
@@ -30,14 +36,17 @@ class ChatServer:
         rates: float | None = None,
         chaos: Chaos | None = None,
         nonce_seconds: float = 120.0,
+        timeline: Timeline | None = None,
     ) -> None:
-        self.room = Room(journal, nonce_seconds)
+        self.timeline = timeline or Timeline()
+        self.room = Room(journal, nonce_seconds, self.timeline)
         self.rates = Rates(rates) if rates else None
         self.chaos = chaos
         self.requests: list[dict[str, Any]] = []
         self.counts: Counter[str] = Counter()
         self._faults: list[tuple[str | None, str | None, Fault]] = []
         self._failed: Counter[str] = Counter()
+        self._undecided = 0
         self._lock = threading.Lock()
         self.closing = threading.Event()
         self._http = _QuietServer(("127.0.0.1", port), type("Handler", (_Handler,), {"chats": self}))
@@ -141,11 +150,30 @@ class ChatServer:
     def later(self, seconds: float, provider: str, request: Request) -> None:
         """Carry a request out when its client has long gone."""
 
-        def wait_and_do() -> None:
-            if not self.closing.wait(seconds):
+        def do() -> None:
+            if not self.closing.is_set():
                 self.carry_out(provider, request)
 
-        threading.Thread(target=wait_and_do, daemon=True).start()
+        self.timeline.later(seconds, do)
+
+    @contextmanager
+    def deciding(self) -> Iterator[None]:
+        """Mark a request that has come, and of which it is not yet sure what it does."""
+        with self._lock:
+            self._undecided += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._undecided -= 1
+
+    def settle(self, seconds: float = 0.05) -> None:
+        """Wait until nothing is on its way any more that a client, dead or alive, has sent."""
+        quiet_since = time.monotonic()
+        while time.monotonic() < quiet_since + seconds:
+            time.sleep(0.005)
+            if self._undecided:
+                quiet_since = time.monotonic()
 
 
 class _QuietServer(ThreadingHTTPServer):
@@ -181,16 +209,17 @@ class _Handler(BaseHTTPRequestHandler):
         place = PROVIDERS[provider].place(request)
         self.chats.count("requests")
         self.chats.requests.append({"path": self.path, "headers": dict(self.headers), "payload": request.fields})
-        fault = self.chats.fault_for(provider, place.chat_id, sends=place.kind != "read")
-        if fault.name:
-            self.chats.count(f"fault {fault.name}")
-        if self.chats.closing.wait(fault.delay_ms / 1000):
-            return None
-        status, body, headers = 200, "{}", {}
-        if fault.accept_after is not None:
-            self.chats.later(fault.accept_after, provider, request)
-        elif fault.accept or (fault.status is None and fault.then in ("answer", "undated")):
-            status, body, headers = self.chats.carry_out(provider, request)
+        with self.chats.deciding():
+            fault = self.chats.fault_for(provider, place.chat_id, sends=place.kind != "read")
+            if fault.name:
+                self.chats.count(f"fault {fault.name}")
+            if self.chats.timeline.wait(self.chats.closing, fault.delay_ms / 1000):
+                return None
+            status, body, headers = 200, "{}", {}
+            if fault.accept_after is not None:
+                self.chats.later(fault.accept_after, provider, request)
+            elif fault.accept or (fault.status is None and fault.then in ("answer", "undated")):
+                status, body, headers = self.chats.carry_out(provider, request)
         if fault.status is not None:
             status, body, headers = fault.status, fault.body, fault.headers
         if status == 429:
@@ -215,7 +244,7 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         content, headers = body.encode(), headers or {}
         self.send_response_only(status)
-        date = headers.get("Date") or self.date_time_string(time.time() + self.chats.room.clock_ahead)
+        date = headers.get("Date") or self.date_time_string(self.chats.room.now())
         for name, value in ({"Date": date} | headers).items():
             if name != "Date" or fault is None or fault.then != "undated":
                 self.send_header(name, value)
@@ -238,15 +267,16 @@ class _Handler(BaseHTTPRequestHandler):
         self._drip_bytes(b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 10_000, fault)
 
     def _drip_bytes(self, content: bytes, fault: Fault) -> None:
-        deadline = time.monotonic() + fault.seconds
+        timeline = self.chats.timeline
+        deadline = timeline.now() + fault.seconds
         self.close_connection = True
         for byte in content:
-            if time.monotonic() > deadline or self.chats.closing.wait(0.1):
+            if timeline.now() > deadline or timeline.wait(self.chats.closing, 0.1):
                 return
             self.wfile.write(bytes([byte]))
 
     def _hang(self, status: int, body: str, fault: Fault, headers: dict[str, str]) -> None:
-        self.chats.closing.wait(fault.seconds)
+        self.chats.timeline.wait(self.chats.closing, fault.seconds)
         self.close_connection = True
 
     def _reset(self, status: int, body: str, fault: Fault, headers: dict[str, str]) -> None:

@@ -71,8 +71,9 @@ def next_step(task: Task, part: PartState, means: Means, now: datetime) -> tuple
     if part.outcome != "unknown" or part.intent_at is None:
         return None
     again = part.retry_at or part.intent_at
-    # A repeat must have ended within the window, too.
-    if max(again, now) + SEND_TIME <= part.intent_at + means.repeat_window:
+    # A repeat must have ended within the window, too; by a clock that was set back nobody knows when that is.
+    latest_end = max(again, now) + INTENT_TO_SEND + SEND_TIME
+    if part.intent_at <= now and latest_end <= part.intent_at + means.repeat_window:
         return Step.REPEAT_SAME, again
     if means.can_ask and part.questions <= len(QUESTION_PAUSES):
         arrived = part.intent_at + means.repeat_window + INTENT_TO_SEND + SEND_TIME + LATE_ARRIVAL

@@ -128,10 +128,12 @@ class _Delivery:
         try:
             credentials = self.services.credentials(self.target, self.task)
         except (CredentialError, ConfigError) as error:
+            if state is not None and step is not Step.SEND:
+                return self._ask_later(state, str(error))
             return self._settle(self._intent(part, state), Refused(str(error)))
         if step is Step.ASK and state is not None:
             return self._ask(state, credentials)
-        if not self._wait_for_a_place(credentials):
+        if not self._wait_for_a_place(credentials) or not self._is_still(step, state):
             return state
         if step is Step.REPEAT_MARKED or (state is not None and state.repeats):
             part = self.provider.render(report, self._stamp(repeat=True))[part.number - 1]
@@ -139,12 +141,19 @@ class _Delivery:
         if step is Step.REPEAT_SAME and state is not None:
             # The window runs from the first send, so this one must not look younger.
             intent = replace(intent, intent_at=state.intent_at, repeats=state.repeats)
-        return self._send(intent, part, credentials)
+        return self._send(step, intent, part, credentials)
 
     def _wait_for_a_place(self, credentials: Mapping[str, str]) -> bool:
         """Keep within the provider's rates; return False when that takes longer than there is time."""
         seconds = self.provider.reserve(self.target.chat_id, credentials, self.limits.seconds_left())
         return seconds <= 0 or self.limits.wait(seconds)
+
+    def _is_still(self, step: Step, state: PartState | None) -> bool:
+        """Return whether there is time left for a step after a wait, and it is still the right one."""
+        if state is None:
+            return self._may_go_on()
+        planned = next_step(self.task, state, self.means, self._now())
+        return self._may_go_on() and planned is not None and planned[0] is step
 
     def _intent(self, part: Part, state: PartState | None) -> PartState:
         return PartState(
@@ -158,17 +167,18 @@ class _Delivery:
             questions=state.questions if state else 0,
         )
 
-    def _send(self, intent: PartState, part: Part, credentials: Mapping[str, str]) -> PartState | None:
+    def _send(self, step: Step, intent: PartState, part: Part, credentials: Mapping[str, str]) -> PartState | None:
         """Write the intent, send, write the outcome; None when the operator has stopped the task."""
+        settle = self._settle_same if step is Step.REPEAT_SAME else self._settle
         begun = self.services.clock.monotonic()
         withheld = self.services.store.runs.write_intent(self.run, intent)
         if withheld is not None:
-            self._settle(intent, NotSent(f"withheld: {withheld}"), retries=False)
+            settle(intent, NotSent(f"withheld: {withheld}"), retries=False)
             return None
         held_up = self.services.clock.monotonic() - begun > INTENT_TO_SEND.total_seconds()
         seconds = min(SEND_TIME.total_seconds(), self.limits.seconds_left())
         if held_up or seconds <= 0:
-            return self._settle(intent, NotSent("the process was held up before it could send"))
+            return settle(intent, NotSent("the process was held up before it could send"))
         try:
             outcome = self.provider.send(
                 self.target.chat_id,
@@ -180,7 +190,15 @@ class _Delivery:
             )
         except Exception as error:  # noqa: BLE001  a bug after the intent must not look like a crash, nor as not sent
             outcome = Unknown(f"a bug in the {self.target.provider} provider: {type(error).__name__}: {error}")
-        return self._settle(intent, outcome)
+        return settle(intent, outcome)
+
+    def _settle_same(self, intent: PartState, outcome: Outcome, *, retries: bool = True) -> PartState:
+        """Write what became of a repeat under the same key; one that fails tells nothing of the send before it."""
+        if isinstance(outcome, Delivered):
+            return self._settle(intent, outcome)
+        pause = self._pause(intent, outcome if isinstance(outcome, NotSent) else None)
+        again = self._now() + timedelta(seconds=pause)
+        return self._write(replace(intent, outcome="unknown", error=redact(outcome.error), retry_at=again))
 
     def _settle(self, intent: PartState, outcome: Outcome, *, retries: bool = True) -> PartState:
         """Write what became of a part, and from when on it may be sent again."""
@@ -224,28 +242,34 @@ class _Delivery:
             )
         if isinstance(answer, Absent):
             return self._write(replace(state, outcome="not_sent", error="it did not arrive", retry_at=self._now()))
+        return self._ask_later(state, answer.why)
+
+    def _ask_later(self, state: PartState, why: str) -> PartState:
+        """Leave a part of unknown fate as it is for a while; after the last question the task decides at once."""
         pause = QUESTION_PAUSES[min(state.questions, len(QUESTION_PAUSES) - 1)]
-        told = f"it may have arrived; {self.target.provider} cannot tell: {redact(answer.why)}"
-        return self._write(replace(state, questions=state.questions + 1, error=told, retry_at=self._now() + pause))
+        again = self._now() + (timedelta() if state.questions == len(QUESTION_PAUSES) else pause)
+        told = f"it may have arrived; {self.target.provider} cannot tell: {redact(why)}"
+        return self._write(replace(state, questions=state.questions + 1, error=told, retry_at=again))
 
     def _attach(self, images: tuple[Image, ...]) -> None:
         """Send the images, once each, below the text; the text is delivered whatever becomes of them."""
         if not isinstance(self.provider, AttachesImages):
             return
         for number, image in enumerate(images, FIRST_IMAGE):
-            if number in self.states or not self._may_go_on():
-                continue
-            try:
-                credentials = self.services.credentials(self.target, self.task)
-            except (CredentialError, ConfigError):
-                return
-            if not self._wait_for_a_place(credentials):
-                return
-            self._attach_one(number, image, credentials)
+            if number not in self.states:
+                self._attach_one(number, image)
 
-    def _attach_one(self, number: int, image: Image, credentials: Mapping[str, str]) -> None:
+    def _attach_one(self, number: int, image: Image) -> None:
         assert isinstance(self.provider, AttachesImages)
         intent = self._intent(Part(number=number, of=number, body={}), None)
+        try:
+            credentials = self.services.credentials(self.target, self.task)
+        except (CredentialError, ConfigError) as error:
+            self._settle(intent, Refused(str(error)))
+            return
+        if not (self._may_go_on() and self._wait_for_a_place(credentials) and self._may_go_on()):
+            self._settle(intent, NotSent("there was no time left to send it"), retries=False)
+            return
         if self.services.store.runs.write_intent(self.run, intent) is not None:
             return
         try:

@@ -113,7 +113,7 @@ def settlement_of(services: Services, run: Run, task: Task) -> Settlement:
         status=status,
         wake_at=None if run.adhoc else wake_at,
         error="; ".join(_errors(parts)) or None,
-        exit_code=_exit_code(status, services, task) if not withheld else 0,
+        exit_code=0 if withheld and status is not Status.UNKNOWN else _exit_code(status, services, task),
     )
 
 

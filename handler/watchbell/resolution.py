@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from watchbell.attempt import carry_out
 from watchbell.claims import Status
-from watchbell.deliveries import FIRST_IMAGE, PartState
+from watchbell.deliveries import FIRST_IMAGE, PartState, delivery_outcome
 from watchbell.errors import TryAgain, UsageError
+from watchbell.ops import note_run
 from watchbell.recovery import is_abandoned
 from watchbell.services import Limits, Services
 from watchbell.stores.interface import Run
@@ -21,17 +22,21 @@ BY_HAND = "resolved by hand"
 def retry(services: Services, limits: Limits, run: Run) -> Run:
     """Send the saved report to the targets and parts that surely did not get it.
 
-    Raises UsageError when there is nothing of that kind, TryAgain when another process has the run.
+    Raises UsageError when there is nothing of that kind or the task has been stopped, TryAgain when another process
+    has the run.
     """
     if run.status in {Status.SUCCESS, Status.QUIET}:
         raise UsageError(f"run {run.id} is {run.status}: nothing is missing")
-    outcomes = {part.outcome for part in _text_parts(run)}
-    if outcomes and outcomes <= {"unknown", "delivered"} and "unknown" in outcomes:
+    outcomes = _outcomes(run)
+    if "unknown" in outcomes and outcomes <= {"unknown", "delivered"}:
         raise UsageError(f"run {run.id} may have arrived; say what became of it with `watchbell cron resolve`")
+    _refuse_stopped(services, run)
     taken = _take(services, limits, run)
     now = services.clock.now()
     parts = [
-        replace(part, outcome="not_sent", retry_at=now) if part.outcome in ("refused", "not_sent") else part
+        replace(part, outcome="not_sent", retry_at=now)
+        if part.outcome in ("refused", "not_sent") and part.part < FIRST_IMAGE
+        else part
         for part in taken.parts
     ]
     return _carry_out(services, limits, taken, parts)
@@ -40,10 +45,12 @@ def retry(services: Services, limits: Limits, run: Run) -> Run:
 def resolve(services: Services, limits: Limits, run: Run, *, delivered: bool) -> Run:
     """Decide what became of the parts of unknown fate: they are there, or they are sent once more and marked.
 
-    Raises UsageError when there are none, TryAgain when another process has the run.
+    Raises UsageError when there are none or the task has been stopped, TryAgain when another process has the run.
     """
     if not any(part.outcome in ("unknown", None) for part in _text_parts(run)):
         raise UsageError(f"run {run.id} is {run.status}: nothing in it is unknown")
+    if not delivered:
+        _refuse_stopped(services, run)
     taken = _take(services, limits, run)
     now = services.clock.now()
 
@@ -57,8 +64,28 @@ def resolve(services: Services, limits: Limits, run: Run, *, delivered: bool) ->
     return _carry_out(services, limits, taken, [decided(part) for part in taken.parts])
 
 
+def _outcomes(run: Run) -> set[str]:
+    """Return the outcomes of the targets, also of those that nothing was begun for."""
+    targets = [str(target) for target in task_from_json(run.definition).targets]
+    return {delivery_outcome(part for part in run.parts if part.target == target) for target in targets}
+
+
 def _text_parts(run: Run) -> list[PartState]:
     return [part for part in run.parts if part.part < FIRST_IMAGE]
+
+
+def _refuse_stopped(services: Services, run: Run) -> None:
+    """Say beforehand that nothing would be sent: what the operator has stopped sends nothing, by hand neither."""
+    if run.adhoc:
+        return
+    expected = services.store.tasks.expectation(run.task_id)
+    if expected is None:
+        raise UsageError(f"task {run.task_id} was removed: nothing of it is sent any more")
+    task, now = expected.task, services.clock.now()
+    if not task.enabled:
+        raise UsageError(f"task {task.id} is disabled; enable it first: watchbell cron edit {task.id} --enable")
+    if task.pause is not None and (task.pause.until is None or now < task.pause.until):
+        raise UsageError(f"task {task.id} is paused; resume it first: watchbell cron resume {task.id}")
 
 
 def _take(services: Services, limits: Limits, run: Run) -> Run:
@@ -85,4 +112,7 @@ def _carry_out(services: Services, limits: Limits, run: Run, parts: list[PartSta
         if part != before:
             services.store.runs.write_outcome(run, part)
     done, _ = carry_out(services, limits, replace(run, parts=tuple(parts)), by_hand=True)
+    newest = services.store.runs.history(run.task_id, limit=1)
+    if [one.id for one in newest] == [run.id]:  # an older one says nothing of how the task is doing now
+        note_run(services, done)
     return done

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from faults.dying_tick import tick_of
@@ -49,9 +50,38 @@ class Chats:
 
     def texts(self, chat_id: str) -> list[str]:
         """Return the messages that readers of a chat see."""
+        return [message["text"] for message in self._messages(chat_id)]
+
+    def ids(self, chat_id: str) -> list[str]:
+        return [message["id"] for message in self._messages(chat_id)]
+
+    def threads(self, chat_id: str) -> list[str]:
+        """Return for each message of a Slack channel whose reply it is."""
+        return [message["thread"] for message in self._messages(chat_id)]
+
+    def _messages(self, chat_id: str) -> list[dict[str, Any]]:
         lines = self.journal.read_text().splitlines() if self.journal.exists() else []
         messages = [json.loads(line) for line in lines]
-        return [message["text"] for message in messages if message["chat_id"] == chat_id]
+        return [message for message in messages if message["chat_id"] == chat_id]
+
+    def deny(self, chat_id: str, right: str) -> None:
+        """Take a right away from the bot in a chat."""
+        self._control("_deny", chat_id=chat_id, right=right)
+
+    def fault(self, **fault: Any) -> None:
+        """Let the next request go wrong: see ChatServer.fault."""
+        self._control("_fault", **fault)
+
+    def _control(self, action: str, **fields: Any) -> None:
+        httpx.post(f"http://127.0.0.1:{self.port}/{action}", json=fields).raise_for_status()
+
+    def webhooks(self, chat_id: str) -> dict[str, str]:
+        """Return the variables of webhooks that post to a chat."""
+        base = f"http://127.0.0.1:{self.port}"
+        return {
+            "SLACK_WEBHOOK_URL": f"{base}/slack/services/T1/B1/{chat_id}",
+            "DISCORD_WEBHOOK_URL": f"{base}/discord/api/webhooks/{chat_id}/token",
+        }
 
 
 @pytest.fixture(scope="session")

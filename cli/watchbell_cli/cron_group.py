@@ -18,6 +18,7 @@ _COMMANDS = {
     "logs": ("watchbell_cli.history_commands:logs", "Show what ran and what did not, newest first."),
     "next": ("watchbell_cli.when_commands:next_fires", "Show when a task or an expression fires next."),
     "why": ("watchbell_cli.when_commands:why", "Explain why a task fires, or does not, at a minute."),
+    "upcoming": ("watchbell_cli.upcoming_command:upcoming", "Show what fires in the next hours, of all tasks."),
     "preview": ("watchbell_cli.run_commands:preview", "Build a report and show it; nothing is sent."),
     "start": ("watchbell_cli.start_command:start", "Tick once a minute until told to stop."),
 }

@@ -1,7 +1,9 @@
 """`watchbell cron list` and `show`."""
 
 import sys
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import click
 
@@ -12,6 +14,7 @@ from watchbell.stores.interface import Run, Store
 from watchbell.tasks import Task
 from watchbell_cli.history import show_entries
 from watchbell_cli.home import now, opened_store
+from watchbell_cli.list_filters import fitting, list_filters
 from watchbell_cli.lookup import find_task
 from watchbell_cli.options import as_json, task_argument
 from watchbell_cli.output import complain, print_fields, print_json, print_table, print_text, say
@@ -24,31 +27,37 @@ _NEW_HERE = "no tasks yet; add one: watchbell cron add --kind daily_summary --cr
 
 
 @click.command("list")
+@list_filters
 @as_json
-def list_tasks(as_json: bool) -> None:
+def list_tasks(as_json: bool, **wanted: Any) -> None:
     """Show all tasks, with their next fire and last run. A task that cannot be used is named, and the exit code is 3.
+
+    Several filters must all fit.
 
     \b
     Example:
       watchbell cron list
+      watchbell cron list --provider slack --paused
       watchbell cron list --json
     """
     at = now()
     with opened_store() as store:
         listing = store.tasks.listing()
-        entries = _entries(store, listing.tasks, at)
+        entries = _entries(store, fitting(listing.tasks, wanted, at), at)
     if as_json:
         print_json([listed_task_to_json(*entry) for entry in entries])
     elif entries:
         print_table(_COLUMNS, [list_row(*entry, at) for entry in entries], flexible=(1, 2))
-    if not entries and not listing.errors:
+    if not entries and listing.tasks:
+        say(f"none of the {len(listing.tasks)} tasks is like that")
+    elif not entries and not listing.errors:
         say(_NEW_HERE)
     for error in listing.errors:
         complain(f"task {error}")
     sys.exit(ConfigError.exit_code if listing.errors else 0)
 
 
-def _entries(store: Store, tasks: tuple[Task, ...], at: datetime) -> list[tuple[Task, datetime | None, Run | None]]:
+def _entries(store: Store, tasks: Sequence[Task], at: datetime) -> list[tuple[Task, datetime | None, Run | None]]:
     """Return each task with its next fire and its last run."""
     newest = store.runs.newest()
     return [(task, next_fire_of(task, store.tasks.expectation(task.id), at), newest.get(task.id)) for task in tasks]

@@ -25,6 +25,7 @@ def retry(services: Services, limits: Limits, run: Run) -> Run:
     Raises UsageError when there is nothing of that kind or the task has been stopped, TryAgain when another process
     has the run.
     """
+    _refuse_running(services, run)
     if run.status in {Status.SUCCESS, Status.QUIET}:
         raise UsageError(f"run {run.id} is {run.status}: nothing is missing")
     outcomes = _outcomes(run)
@@ -47,6 +48,7 @@ def resolve(services: Services, limits: Limits, run: Run, *, delivered: bool) ->
 
     Raises UsageError when there are none or the task has been stopped, TryAgain when another process has the run.
     """
+    _refuse_running(services, run)
     if not any(part.outcome in ("unknown", None) for part in _text_parts(run)):
         raise UsageError(f"run {run.id} is {run.status}: nothing in it is unknown")
     if not delivered:
@@ -74,6 +76,11 @@ def _text_parts(run: Run) -> list[PartState]:
     return [part for part in run.parts if part.part < FIRST_IMAGE]
 
 
+def _refuse_running(services: Services, run: Run) -> None:
+    if run.status is Status.RUNNING and not is_abandoned(services, run):
+        raise TryAgain(f"run {run.id} is running; wait for it to end")
+
+
 def _refuse_stopped(services: Services, run: Run) -> None:
     """Say beforehand that nothing would be sent: what the operator has stopped sends nothing, by hand neither."""
     if run.adhoc:
@@ -89,8 +96,6 @@ def _refuse_stopped(services: Services, run: Run) -> None:
 
 
 def _take(services: Services, limits: Limits, run: Run) -> Run:
-    if run.status is Status.RUNNING and not is_abandoned(services, run):
-        raise TryAgain(f"run {run.id} is running; wait for it to end")
     if services.store.runs.saved_report(run.task_id, run.fire_time) is None:
         raise UsageError(f"run {run.id} has no saved report; build a new one: watchbell cron run {run.task_id}")
     now = services.clock.now()

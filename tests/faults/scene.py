@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from watchbell import resolution
 from watchbell.claims import Gap, Host
 from watchbell.deliveries import Means
 from watchbell.delivery.interface import Absent, CannotTell, Delivered, Found, Outcome, Part, SendKey, Stamp
 from watchbell.errors import CredentialError
-from watchbell.reports.interface import Coverage, CoverageStatus, Report, ReportRequest, Verdict
-from watchbell.services import Services
+from watchbell.reports.interface import Coverage, CoverageStatus, Image, Report, ReportRequest, Verdict
+from watchbell.services import Limits, Services
 from watchbell.stores.interface import Owner, Run
 from watchbell.stores.local import LocalStore
 from watchbell.tasks import Target, Task
@@ -65,38 +66,64 @@ class Sent:
     chat_id: str
     text: str
     key: SendKey
+    first_id: str | None = None
+    at: datetime | None = None
+
+
+@dataclass
+class Asked:
+    key: SendKey
+    sent_at: datetime
+    first_id: str | None
 
 
 class ScriptedChat:
-    """A provider that answers as told, by chat id and in turn, and otherwise delivers."""
+    """A provider that answers as told, by chat id and in turn, and otherwise delivers.
 
-    def __init__(self, name: str) -> None:
+    `parts` is how many each report has; `places` are the seconds to wait for each place within its rates.
+    """
+
+    def __init__(self, name: str, clock: "StepClock") -> None:
         self.name = name
+        self.clock = clock
+        self.parts = 1
+        self.places: deque[float] = deque()
+        self.images: list[Sent] = []
+        self.image_script: deque[Script] = deque()
         self.sends: list[Sent] = []
         self.script: defaultdict[str, deque[Script]] = defaultdict(deque)
         self.offers = Means()
-        self.asked: list[SendKey] = []
+        self.asked: list[Asked] = []
         self.answers: deque[Found | Absent | CannotTell] = deque()
 
     def means(self, chat_id: str) -> Means:
         return self.offers
 
     def reserve(self, chat_id: str, credentials: Mapping[str, str], within: float) -> float:
-        return 0.0
+        return self.places.popleft() if self.places else 0.0
 
-    def find(self, chat_id: str, *, key: SendKey, **_: Any) -> Found | Absent | CannotTell:
-        self.asked.append(key)
+    def find(
+        self, chat_id: str, *, key: SendKey, sent_at: datetime, first_id: str | None, **_: Any
+    ) -> Found | Absent | CannotTell:
+        self.asked.append(Asked(key, sent_at, first_id))
         return self.answers.popleft() if self.answers else CannotTell("nobody told me")
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
         repeat = " (may be a repeat)" if stamp.repeat else ""
-        return (Part(number=1, of=1, body={"text": f"{stamp.fire_time} {report.reason}{repeat}"}),)
+        text = f"{stamp.fire_time} {report.reason}{repeat}"
+        texts = [f"{text} ({number}/{self.parts})" if self.parts > 1 else text for number in range(1, self.parts + 1)]
+        return tuple(Part(number=number, of=self.parts, body={"text": one}) for number, one in enumerate(texts, 1))
 
     def render_lines(self, title: str, lines: Any) -> Part:
         return Part(number=1, of=1, body={"text": "\n".join([title, *lines])})
 
-    def send(self, chat_id: str, part: Part, *, key: SendKey, **_: Any) -> Outcome:
-        self.sends.append(Sent(chat_id, part.body["text"], key))
+    def attach(self, chat_id: str, image: Image, *, key: SendKey, first_id: str | None, **_: Any) -> Outcome:
+        self.images.append(Sent(chat_id, image.name, key, first_id, self.clock.now()))
+        answer = self.image_script.popleft() if self.image_script else Delivered(f"image {len(self.images)}")
+        return answer() if callable(answer) else answer
+
+    def send(self, chat_id: str, part: Part, *, key: SendKey, first_id: str | None = None, **_: Any) -> Outcome:
+        self.sends.append(Sent(chat_id, part.body["text"], key, first_id, self.clock.now()))
         answers = self.script[chat_id]
         answer = answers.popleft() if answers else Delivered(str(len(self.sends)))
         return answer() if callable(answer) else answer
@@ -112,6 +139,7 @@ class ScriptedPipeline:
     builds: list[str] = field(default_factory=list)
     verdict: Verdict = Verdict.ATTENTION
     coverage: tuple[Coverage, ...] = (Coverage(source="prometheus", status=CoverageStatus.OK, detail=""),)
+    images: tuple[Image, ...] = ()
     meanwhile: Callable[[ReportRequest], None] = lambda request: None
 
     def build(self, request: ReportRequest) -> Report:
@@ -124,6 +152,7 @@ class ScriptedPipeline:
             verdict=self.verdict,
             reason=f"build {self.builds.count(request.task_id)}",
             coverage=self.coverage,
+            images=self.images,
         )
 
 
@@ -144,7 +173,9 @@ class Scene:
         self.home = home
         self.store = LocalStore(home)
         self.clock = StepClock(at("08:00"))
-        self.chats: Mapping[str, Any] = {name: ScriptedChat(name) for name in ("slack", "telegram", "discord")}
+        self.chats: Mapping[str, Any] = {
+            name: ScriptedChat(name, self.clock) for name in ("slack", "telegram", "discord")
+        }
         self.gone: set[str] = set()
         self.ops_target: Target | None = None
         self._made = 0
@@ -190,6 +221,19 @@ class Scene:
         services = (process or self.process()).services
         minute = self.clock.now().replace(second=0, microsecond=0)
         return run_tick(services, minute, begin(services, stop or threading.Event()))
+
+    def limits(self, process: Machine) -> Limits:
+        return begin(process.services, threading.Event())
+
+    def retry(self, run: Run, process: Machine | None = None) -> Run:
+        """Do what `cron retry` does."""
+        process = process or self.process()
+        return resolution.retry(process.services, self.limits(process), run)
+
+    def resolve(self, run: Run, *, delivered: bool, process: Machine | None = None) -> Run:
+        """Do what `cron resolve` does."""
+        process = process or self.process()
+        return resolution.resolve(process.services, self.limits(process), run, delivered=delivered)
 
     def add(self, task_id: str = TASK, target: str = "slack:C1", cron: str = "0 * * * *", **fields: Any) -> None:
         provider, chat_id = target.split(":")

@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export PYTHONSAFEPATH := 1
 
-.PHONY: demo test check lint format bench services fakes clean
+.PHONY: demo test check lint format bench docs services fakes clean
 .DEFAULT_GOAL := check
 
 $(READY): pyproject.toml
@@ -43,6 +43,12 @@ format: $(READY)  ## Format and mend what can be mended.
 
 bench: $(READY)  ## Print each figure as a ratio to its floor or peer in the same run.
 	@$(BIN)/python tests/bench/run.py
+
+docs: $(READY)  ## Build the documentation site into site/.
+	@if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python $(BIN)/python --group docs; \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs; fi
+	@$(BIN)/python docs/generate.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 services:  ## Install the real servers that the service tests run (Debian packages; needs root).
 	@infra/install-test-services

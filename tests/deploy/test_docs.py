@@ -55,11 +55,12 @@ def test_every_kind_of_report_is_explained(kind: Kind) -> None:
 
 
 def test_every_link_within_the_documentation_leads_somewhere() -> None:
-    broken = []
-    for path in [ROOT / "README.md", *DOCS.rglob("*.md")]:
-        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text()):
-            if not target.startswith("http") and not (path.parent / target).exists():
-                broken.append(f"{path.name}: {target}")
+    broken = [
+        f"{path.name}: {target}"
+        for path in [ROOT / "README.md", *DOCS.rglob("*.md")]
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", path.read_text())
+        if not target.startswith("http") and not (path.parent / target).exists()
+    ]
     assert broken == []
 
 

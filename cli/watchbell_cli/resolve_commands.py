@@ -1,6 +1,8 @@
 """`watchbell cron retry` and `resolve`: what an operator does about a run that did not end well."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
 
 import click
 
@@ -13,7 +15,9 @@ from watchbell_cli.lookup import known_id
 from watchbell_cli.options import as_json
 
 _WELL = {Status.SUCCESS, Status.QUIET}
-_LOOKED_AT = 100
+_PAGE = 100
+#: What stands before the fire time may be a name with an @ of its own.
+_RUN = re.compile(r"(.+)@(\d{4}-\d\d-\d\dT\S+)")
 
 
 @click.command()
@@ -58,14 +62,21 @@ def resolve(run: str, decision: str | None, as_json: bool) -> None:
 
 def _find(store: Store, text: str, fits: Callable[[Run], bool], what: str) -> Run:
     """Return the run that `text` names, or the newest one of a task that fits."""
-    task, at, fire_time = text.partition("@")
-    task_id = known_id(store, task)
-    if at:
-        named = store.runs.find(task_id, fire_time)
+    run_id = _RUN.fullmatch(text)
+    task_id = known_id(store, run_id[1] if run_id else text)
+    if run_id:
+        named = store.runs.find(task_id, run_id[2])
         if named is None:
             raise NotFound(f"there is no run {text!r}; `watchbell cron logs {task_id}` shows them all")
         return named
-    for run in store.runs.history(task_id, limit=_LOOKED_AT):
+    for run in _newest_first(store, task_id):
         if fits(run):
             return run
     raise NotFound(f"task {task_id} has no run {what}")
+
+
+def _newest_first(store: Store, task_id: str) -> Iterator[Run]:
+    before: datetime | None = None
+    while page := store.runs.history(task_id, limit=_PAGE, before=before):
+        yield from page
+        before = page[-1].due_at

@@ -40,7 +40,7 @@ from watchbell.delivery.interface import (
 from watchbell.errors import ConfigError, CredentialError
 from watchbell.redaction import redact
 from watchbell.reports.interface import Image, Report
-from watchbell.services import Limits, Services
+from watchbell.services import Limits, Services, SharedSeat
 from watchbell.stores.interface import Run
 from watchbell.tasks import Target, Task
 
@@ -53,14 +53,23 @@ def deliver(services: Services, limits: Limits, run: Run, task: Task, report: Re
 
     Raises LeaseLost when another process holds the run now, and StoreError when the ledger cannot be written.
     """
-    jobs = [_Delivery(services, limits, run, task, target) for target in task.targets]
-    if len(jobs) == 1:
-        jobs[0].deliver(report)
+    if len(task.targets) == 1:
+        _Delivery(services, limits, run, task, task.targets[0]).deliver(report)
         return
-    with ThreadPoolExecutor(max_workers=min(len(jobs), _TARGETS_AT_ONCE)) as pool:
-        # Consumed to the end, so that one target's failure is raised only after the others are through.
-        for future in [pool.submit(job.deliver, report) for job in jobs]:
-            future.result()
+    seat = SharedSeat(limits.seats, len(task.targets))
+    limits = replace(limits, seats=seat)
+
+    def job(target: Target) -> None:
+        try:
+            _Delivery(services, limits, run, task, target).deliver(report)
+        finally:
+            seat.leave()
+
+    with ThreadPoolExecutor(max_workers=min(len(task.targets), _TARGETS_AT_ONCE)) as pool:
+        futures = [pool.submit(job, target) for target in task.targets]
+    seat.take()
+    for future in futures:  # only now: one target's failure is raised after the others are through
+        future.result()
 
 
 def means_of(services: Services, target: str) -> Means:

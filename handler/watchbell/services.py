@@ -33,6 +33,46 @@ class Services:
     ops_target: Target | None = None
 
 
+class Seats:
+    """Counts who of those at work only sleeps; meanwhile others may be begun."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.asleep = 0
+
+    def leave(self) -> None:
+        """Sleep from now on."""
+        with self._lock:
+            self.asleep += 1
+
+    def take(self) -> None:
+        """Be at work again, at once: a place within a provider's rates waits for nobody."""
+        with self._lock:
+            self.asleep -= 1
+
+
+class SharedSeat(Seats):
+    """The seat of one run that is sent to several targets at the same time: it is left while all of them sleep."""
+
+    def __init__(self, seats: Seats, sharers: int) -> None:
+        super().__init__()
+        self._seats = seats
+        self._sharers = sharers
+
+    def leave(self) -> None:
+        """Sleep, or have ended."""
+        with self._lock:
+            self.asleep += 1
+            if self.asleep == self._sharers:
+                self._seats.leave()
+
+    def take(self) -> None:
+        with self._lock:
+            if self.asleep == self._sharers:
+                self._seats.take()
+            self.asleep -= 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """How long this process may go on. `stop` is set when it is asked to end: then nothing new begins."""
@@ -42,6 +82,7 @@ class Limits:
     ends: float  # on the monotonic clock
     lease_until: datetime
     stop: threading.Event = field(default_factory=threading.Event)
+    seats: Seats = field(default_factory=Seats)
 
     def seconds_left(self) -> float:
         """Return the seconds until the deadline; 0 when it has passed or an end was asked for."""
@@ -53,4 +94,8 @@ class Limits:
         """Sleep unless the deadline comes first; return whether the whole pause was slept."""
         if seconds >= self.seconds_left():
             return False
-        return not self.clock.wait(self.stop, seconds)
+        self.seats.leave()
+        try:
+            return not self.clock.wait(self.stop, seconds)
+        finally:
+            self.seats.take()

@@ -51,7 +51,7 @@ LIMIT_FORMS = {
 
 
 #: A no that a provider may also say to what is right; it would say it again.
-REFUSALS = {"slack": "restricted_action", "telegram": "CHAT_WRITE_FORBIDDEN", "discord": "50013"}
+REFUSALS = {"slack": "restricted_action", "telegram": "CHAT_WRITE_FORBIDDEN", "discord": "50001"}
 
 
 def limited(provider: str, form: str, seconds: float) -> Fault:

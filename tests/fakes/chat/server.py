@@ -23,9 +23,9 @@ PROVIDERS = {"slack": slack, "telegram": telegram, "discord": discord}
 
 
 class ChatServer:
-    """`rates` enforces the documented rates, that many times faster than real time; `chaos` fails that share.
+    """`rates` enforces the documented rates, that many times faster; `chaos` fails that share.
 
-    Everything else goes by `timeline`; seconds of faults are its seconds.
+    All of it goes by `timeline`; the seconds of rates and faults are its seconds.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class ChatServer:
         api, headers = PROVIDERS[provider], {}
         try:
             if self.rates:
-                headers = self.rates.admit(provider, api.place(request))
+                headers = self.rates.admit(provider, api.place(request), self.timeline.now())
             reply = api.handle(self.room, request)
         except Refusal as refusal:
             body = refusal.body if isinstance(refusal.body, str) else json.dumps(refusal.body)

@@ -19,6 +19,7 @@ _COMMANDS = {
     "next": ("watchbell_cli.when_commands:next_fires", "Show when a task or an expression fires next."),
     "why": ("watchbell_cli.when_commands:why", "Explain why a task fires, or does not, at a minute."),
     "upcoming": ("watchbell_cli.upcoming_command:upcoming", "Show what fires in the next hours, of all tasks."),
+    "audit": ("watchbell_cli.audit_command:audit_tasks", "Prove that no fire was lost and none ran twice."),
     "preview": ("watchbell_cli.run_commands:preview", "Build a report and show it; nothing is sent."),
     "start": ("watchbell_cli.start_command:start", "Tick once a minute until told to stop."),
 }

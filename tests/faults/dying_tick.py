@@ -3,9 +3,11 @@
     python dying_tick.py MINUTE POINT BUILDS    WATCHBELL_HOME and the other variables say the rest
 
 BUILDS is a file that gets one line for each report that is built, so that a test can tell a saved report from a new
-one. POINT is one of POINTS, or `never`. `tick_of` is the same tick for use within a test's own process.
+one. POINT is one of POINTS, or `never`; "… of part 2" dies of the second such call.
+`tick_of` is the same tick for use within a test's own process.
 """
 
+import base64
 import os
 import signal
 import sys
@@ -19,7 +21,7 @@ from typing import Any, TextIO
 
 from watchbell.clock import SystemClock
 from watchbell.instants import parse_instant
-from watchbell.reports.interface import Coverage, CoverageStatus, Report, ReportRequest, Verdict
+from watchbell.reports.interface import Coverage, CoverageStatus, Image, Report, ReportRequest, Section, Verdict
 from watchbell.services import Services
 from watchbell.settings import load_settings
 from watchbell.tick import TickResult, begin, run_tick
@@ -39,6 +41,12 @@ POINTS = {
 }
 
 
+#: One white pixel.
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+)
+
+
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
     time.sleep(60)
@@ -49,7 +57,9 @@ class DyingRuns:
 
     def __init__(self, runs: Any, point: str) -> None:
         self._runs = runs
+        point, _, number = point.partition(" of part ")
         self._method, self._side = POINTS[point]
+        self._left = int(number or 1)
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._runs, name)
@@ -57,10 +67,12 @@ class DyingRuns:
 
     def _around(self, method: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            if self._side == "before":
+            self._left -= 1
+            if self._left == 0 and self._side == "before":
                 die()
             answer = method(*args, **kwargs)
-            die()
+            if self._left == 0:
+                die()
             return answer
 
         return call
@@ -77,7 +89,8 @@ class DyingStore:
 class CountedPipeline:
     """Builds reports that say which build they are of.
 
-    A task's params may ask for a fault: `kill`, `sleep` so many seconds, or `hang_while` a file exists.
+    A task's params may ask for a fault: `kill`, `sleep` so many seconds, or `hang_while` a file exists; and for a
+    report of so many `lines`, or with an image.
     """
 
     def __init__(self, builds: Path) -> None:
@@ -92,6 +105,7 @@ class CountedPipeline:
         while Path(request.params.get("hang_while", "/nonexistent")).exists():
             time.sleep(0.1)
         number = self._builds.read_text().split().count(request.task_id)
+        lines = tuple(f"service-{line} {'is slow ' * 20}" for line in range(request.params.get("lines", 0)))
         return Report(
             title=f"Digest of {request.task_id}",
             kind=request.kind,
@@ -99,6 +113,8 @@ class CountedPipeline:
             verdict=Verdict(request.params.get("verdict", "ATTENTION")),
             reason=f"build {number}",
             coverage=(Coverage(source="test", status=CoverageStatus.OK, detail="", age_seconds=1),),
+            sections=(Section(title="Services", lines=lines),) if lines else (),
+            images=(Image(name="chart", png=PNG, alt="a chart"),) if request.params.get("image") else (),
         )
 
 

@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export PYTHONSAFEPATH := 1
 
-.PHONY: demo test check lint format bench docs services fakes clean
+.PHONY: demo test check lint format bench chaos docs services fakes clean
 .DEFAULT_GOAL := check
 
 $(READY): pyproject.toml
@@ -49,6 +49,9 @@ docs: $(READY)  ## Build the documentation site into site/.
 	else $(BIN)/python -m pip install --quiet --disable-pip-version-check --group docs; fi
 	@$(BIN)/python docs/generate.py
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+chaos: $(READY)  ## 1,000 deliveries while chats fail and ticks are killed; the figures, and what was broken.
+	@$(BIN)/python tests/chaos/run.py $(CHAOS)
 
 services:  ## Install the real servers that the service tests run (Debian packages; needs root).
 	@infra/install-test-services

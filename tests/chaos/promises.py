@@ -24,19 +24,23 @@ Place = tuple[str, str, str]  # provider, chat, marker
 class Findings:
     """What became of everything, and which promises were broken."""
 
+    is_resolved: bool = False
     broken: list[str] = field(default_factory=list)
     runs: Counter[str] = field(default_factory=Counter)
     gaps: int = 0
     parts: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
 
-def examine(plan: Plan, store: LocalStore, messages: Iterable[Message]) -> Findings:
-    """Look at every expected fire time, every target and every part; whatever is left over is unaccounted for."""
+def examine(plan: Plan, store: LocalStore, messages: Iterable[Message], *, is_resolved: bool = False) -> Findings:
+    """Look at every expected fire time, every target and every part; whatever is left over is unaccounted for.
+
+    `is_resolved` says that the operator has seen to what stayed unknown where the task wants it twice if need be.
+    """
     taken: defaultdict[Place, list[Message]] = defaultdict(list)
     for message in messages:
         if message.author == "bot":
             taken[message.provider, message.chat_id, message.marker].append(message)
-    findings = Findings()
+    findings = Findings(is_resolved=is_resolved)
     known: set[Place] = set()
     for raw in plan.tasks:
         task = task_from_json(raw)
@@ -71,7 +75,10 @@ def _examine_run(findings: Findings, task: Task, run: Run, taken: dict[Place, li
             findings.parts[kind][part.outcome or "none"] += 1
             findings.parts[kind]["repeats"] += max(0, len(there) - 1)
             findings.parts[kind]["missing"] += not there
-            findings.broken += [f"{run.id} {target} part {part.part}: {why}" for why in _wrong(kind, run, part, there)]
+            findings.broken += [
+                f"{run.id} {target} part {part.part}: {why}"
+                for why in _wrong(kind, run, part, there, is_resolved=findings.is_resolved)
+            ]
         if all(part.outcome == "delivered" for part in parts) and parts:
             whole = _is_whole(task, parts, texts)
             findings.broken += [] if whole else [f"{run.id} {target}: delivered, but not the whole report"]
@@ -91,8 +98,12 @@ def _place_of(run: Run, part: PartState) -> Place:
     return provider, chat_id, key.digest()
 
 
-def _wrong(kind: str, run: Run, part: PartState, there: list[Message]) -> Iterator[str]:
-    """Yield how a part's outcome contradicts what the provider took, or what its task was promised."""
+def _wrong(kind: str, run: Run, part: PartState, there: list[Message], *, is_resolved: bool) -> Iterator[str]:
+    """Yield how a part's outcome contradicts what the provider took, or what its task was promised.
+
+    With `resend` the product repeats once. Where that repeat got lost as well, the part is listed as unknown, and is
+    there after the operator has had it sent again.
+    """
     if part.outcome is None:
         yield "an intent without an outcome"
     if part.outcome == "delivered" and part.message_id not in [message.id for message in there]:
@@ -105,12 +116,18 @@ def _wrong(kind: str, run: Run, part: PartState, there: list[Message]) -> Iterat
     if kind == f"telegram {OnUnknown.RESEND}":
         if len(unmarked) > 1:
             yield f"{len(unmarked)} copies without a word that they may be repeats"
-        if not there and part.outcome != "refused":
+        may_be_missing = part.outcome == "refused" or (is_repeated_in_vain(part) and not is_resolved)
+        if not there and not may_be_missing:
             yield f"missing: {part.outcome} after {part.attempts} sends ({run.status}: {run.error})"
     elif len(there) > 1:
         yield f"{len(there)} copies"
     elif len(unmarked) < len(there):
         yield "marked as a repeat, though nobody asked for one"
+
+
+def is_repeated_in_vain(part: PartState) -> bool:
+    """Say whether the one repeat that the product makes by itself may have got lost, too."""
+    return part.outcome == "unknown" and part.repeats > 0
 
 
 def _is_whole(task: Task, parts: list[PartState], texts: list[str]) -> bool:

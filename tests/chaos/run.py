@@ -44,6 +44,7 @@ def figures(storm: Storm, findings: Findings, seconds: float) -> str:
         ("ticks", counts["ticks"]),
         ("  killed", counts["killed"]),
         ("  with a provider down", counts["provider down"]),
+        ("runs resolved by hand, their one repeat unknown, too", counts["resolved"]),
         ("requests in the storm", counts["requests"]),
         ("  with a fault", f"{counts['faults']} ({share:.0%})"),
         *((f"    {name}", count) for name, count in storm.faults.items()),
@@ -60,7 +61,7 @@ def main() -> None:
     arguments.add_argument("--seed", type=int, default=7)
     arguments.add_argument("--fires", type=int, default=4, help="hours in which each task fires")
     arguments.add_argument("--faults", type=float, default=0.37, help="share of requests that go wrong")
-    arguments.add_argument("--kills", type=float, default=0.4, help="share of ticks that are killed")
+    arguments.add_argument("--kills", type=float, default=0.6, help="share of ticks that are killed")
     arguments.add_argument("--speed", type=float, default=10.0, help="how much faster time runs within a tick")
     arguments.add_argument("--log", type=Path, help="keep what the ticks wrote")
     options = arguments.parse_args()

@@ -23,6 +23,7 @@ _COMPLETE = "_WATCHBELL_COMPLETE"  # set by the completion scripts that click ma
 _COMMANDS = {
     "tick": ("watchbell_cli.tick_command:tick", "Do the work of one minute, and exit; a timer runs this."),
     "cron": ("watchbell_cli.cron_group:cron", "Tasks: what is reported, when, and to whom."),
+    "timer": ("watchbell_cli.timer_commands:timer", "What starts a tick each minute, and how regularly it does."),
     "alerts": ("watchbell_cli.alerts_commands:alerts", "The alert log that reports are made of."),
     "demo": ("watchbell_cli.demo:demo", "Watch one report being delivered, once, from made-up alerts."),
 }

@@ -14,8 +14,8 @@ import click
 from watchbell.claims import AHEAD, SELF_END
 from watchbell.clock import SystemClock
 from watchbell.errors import UsageError
-from watchbell.idle import settings_state, timer_name
-from watchbell.instants import floor_minute, format_minute, parse_instant
+from watchbell.idle import meant_minute, settings_state, timer_name
+from watchbell.instants import epoch_seconds, floor_minute, format_minute, from_epoch_minute, parse_instant
 from watchbell.settings import Settings, load_settings
 from watchbell.tick import TickResult, begin, run_tick
 from watchbell.wiring import open_services
@@ -66,7 +66,7 @@ def _minute(at: str | None, dry_run: bool) -> datetime:
     """Return the minute to work on; raises UsageError when it lies ahead by more than hosts are skewed."""
     now = SystemClock().now()
     if at is None:
-        return floor_minute(now)
+        return from_epoch_minute(meant_minute(os.environ, int(epoch_seconds(now))))
     try:
         minute = floor_minute(parse_instant(at))
     except ValueError as error:

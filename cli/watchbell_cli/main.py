@@ -25,6 +25,7 @@ _COMMANDS = {
     "cron": ("watchbell_cli.cron_group:cron", "Tasks: what is reported, when, and to whom."),
     "timer": ("watchbell_cli.timer_commands:timer", "What starts a tick each minute, and how regularly it does."),
     "alerts": ("watchbell_cli.alerts_commands:alerts", "The alert log that reports are made of."),
+    "integrations": ("watchbell_cli.integrations_commands:integrations", "Tokens and addresses: set, list, test."),
     "demo": ("watchbell_cli.demo:demo", "Watch one report being delivered, once, from made-up alerts."),
 }
 

@@ -4,18 +4,14 @@ Nothing here prints or keeps a secret; what is resolved is registered with `reda
 it might turn up.
 """
 
-import json
-import logging
-import os
-import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from watchbell.delivery.place import is_webhook, webhook_name
 from watchbell.errors import ConfigError, CredentialError
+from watchbell.integrations import active_credentials
 from watchbell.redaction import is_credential_key, remember_secret
 
 #: Providers that need no token.
@@ -23,8 +19,6 @@ WITHOUT_TOKEN = ("console",)
 
 #: Providers that a target `webhook` or `webhook/NAME` reaches by a URL instead.
 WITH_WEBHOOKS = ("slack", "discord")
-
-NEWEST_VERSION = 2
 
 #: A shorter piece of a webhook's URL may be an ordinary word.
 SHORTEST_PIECE = 16
@@ -47,7 +41,14 @@ def resolve(
             return {wanted.field: _usable(secret, wanted, source)}
     which = f"{wanted.what} called {wanted.instance!r}" if wanted.instance else wanted.what
     otherwise = "" if wanted.instance else f", or set {wanted.variable}"
-    raise CredentialError(f"there is no {which} for {provider}; put it into {integrations}{otherwise}")
+    into = f"put it into {integrations} (`{_command(wanted)}`)"
+    raise CredentialError(f"there is no {which} for {provider}; {into}{otherwise}")
+
+
+def _command(wanted: "_Wanted") -> str:
+    """Return the command that stores what is wanted."""
+    instance = f" --instance {wanted.instance}" if wanted.instance else ""
+    return f"watchbell integrations set {wanted.provider}{instance}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +103,9 @@ def _candidates(
 
     What has a name is in the store only.
     """
-    for where, names, credentials in _active_credentials(wanted.provider, integrations):
-        if not wanted.instance or wanted.instance in names:
-            yield where, _text_in(credentials, wanted, where)
+    for one in active_credentials(wanted.provider, integrations):
+        if not wanted.instance or wanted.instance in one.names:
+            yield one.where, _text_in(one.credentials, wanted, one.where)
     if not wanted.instance:
         yield wanted.variable, environ.get(wanted.variable)
         yield "the task's params", _text_in(params, wanted, "params")
@@ -126,76 +127,3 @@ def _usable(secret: str, wanted: _Wanted, source: str) -> str:
         return secret
     kind = "a line break" if "\n" in secret or "\r" in secret else "a space, a control or a non-ASCII character"
     raise CredentialError(f"the {wanted.what} from {source} holds {kind}: store it again without it")
-
-
-def _active_credentials(provider: str, path: Path) -> Iterator[tuple[str, Sequence[object], Mapping[str, Any]]]:
-    """The credentials of every active integration with this provider, with the place for messages and its names."""
-    for where, record in _records(path):
-        if str(record.get("service", "")).strip().lower() != provider:
-            continue
-        if str(record.get("status") or "active").strip().lower() != "active":
-            continue
-        instances = record.get("instances")
-        if instances is None:
-            names = (record.get("name"), record.get("id"))
-            yield f"{where}.credentials", names, _object(record.get("credentials", {}), f"{where}.credentials")
-            continue
-        for number, one in enumerate(_list(instances, f"{where}.instances")):
-            here = f"{where}.instances[{number}]"
-            instance = _object(one, here)
-            credentials = _object(instance.get("credentials", {}), f"{here}.credentials")
-            yield f"{here}.credentials", (instance.get("name"),), credentials
-
-
-def _records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The integrations in a v1 or v2 file, or in a plain list of records."""
-    content = _read(path)
-    if isinstance(content, Mapping):
-        version = content.get("version", 1)
-        if not isinstance(version, int) or version > NEWEST_VERSION:
-            raise ConfigError(f"{path}: version {version!r} is newer than this Watchbell knows; upgrade it")
-        content = content.get("integrations", [])
-    for number, record in enumerate(_list(content, f"{path}: integrations")):
-        where = f"{path}: integrations[{number}]"
-        yield where, _object(record, where)
-
-
-def _read(path: Path) -> Any:
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            text = file.read().decode("utf-8-sig")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 (byte {error.start})") from None
-    if mode & 0o077:
-        _warn_of_mode(path, mode)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        # The error holds the whole text, and with it every token: it must not travel on.
-        raise ConfigError(f"{path}: line {error.lineno}, column {error.colno}: {error.msg}") from None
-    except RecursionError:
-        raise ConfigError(f"{path} is nested too deeply") from None
-
-
-@cache  # once per process and file, not once per delivery
-def _warn_of_mode(path: Path, mode: int) -> None:
-    logging.getLogger("watchbell").warning(
-        "%s can be read by others (mode %04o) and holds tokens: run chmod 600 %s", path, mode, path
-    )
-
-
-def _list(value: Any, where: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise ConfigError(f"{where}: expected a list")
-    return value
-
-
-def _object(value: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ConfigError(f"{where}: expected an object")
-    return value

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from watchbell.errors import ConfigError
+from watchbell.integrations import Stored, active_credentials
+from watchbell.redaction import remember_secret
 from watchbell.tasks import Target
 
 CONFIG_FILE = "config.toml"
-_TOP_KEYS = ("ops_target", "deadline_seconds", "workers", "history_days", "sources")
+INTEGRATIONS_FILE = "integrations.json"
+_TOP_KEYS = ("ops_target", "deadline_seconds", "workers", "history_days", "metrics_file", "sources")
 _SOURCE_KEYS = {
     "prometheus": ("url", "optional", "bearer_token", "username", "password", "headers"),
     "alertmanager": ("url", "optional", "bearer_token", "username", "password", "headers"),
     "alert_log": ("path", "optional", "max_gap_minutes", "heartbeats"),
 }
+#: Stands for the sources where integrations.json cannot be read: which there would be is not known.
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +49,14 @@ class Settings:
     deadline: timedelta = timedelta(minutes=5)
     workers: int = 8
     keep_history: timedelta = timedelta(days=400)
+    metrics_file: Path | None = None
+    heartbeat_url: str | None = field(default=None, repr=False)  # a secret
+    names_sources: bool = True  # config.toml or the environment do; else they are those of integrations.json
 
     @property
     def integrations_file(self) -> Path:
         """Where credentials are looked for first."""
-        return self.home / "integrations.json"
+        return self.home / INTEGRATIONS_FILE
 
     @property
     def alert_log(self) -> Path:
@@ -74,11 +82,13 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         raise ConfigError(f"WATCHBELL_STORE={store!r} is not a store that this version knows; unset it, or write local")
     path = Path(environ["WATCHBELL_CONFIG"]).expanduser() if environ.get("WATCHBELL_CONFIG") else home / CONFIG_FILE
     table = _Table(path, _read_toml(path, must_exist=bool(environ.get("WATCHBELL_CONFIG"))), _TOP_KEYS)
+    named = _sources(path, table.get("sources", dict, {}), environ)
     return Settings(
         home=home,
         config_file=path,
         environ=environ,
-        sources=_sources(path, table.get("sources", dict, {}), environ),
+        sources=named or stored_sources(home / INTEGRATIONS_FILE) or (SourceSettings(kind="alert_log"),),
+        names_sources=bool(named),
         slack_api_url=environ.get("WATCHBELL_SLACK_API_URL") or "https://slack.com/api",
         telegram_api_url=environ.get("WATCHBELL_TELEGRAM_API_URL") or "https://api.telegram.org",
         discord_api_url=environ.get("WATCHBELL_DISCORD_API_URL") or "https://discord.com/api/v10",
@@ -86,6 +96,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         deadline=timedelta(seconds=table.whole("deadline_seconds", 300, 10, 900)),
         workers=table.whole("workers", 8, 1, 64),
         keep_history=timedelta(days=table.whole("history_days", 400, 1, 36_500)),
+        metrics_file=_metrics_file(table),
+        heartbeat_url=environ.get("WATCHBELL_HEARTBEAT_URL") or None,
     )
 
 
@@ -141,7 +153,7 @@ def _ops_target(table: _Table) -> Target | None:
 
 
 def _sources(path: Path, tables: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[SourceSettings, ...]:
-    """Return the configured sources; without any, the alert log in the home is the one that reports are made of."""
+    """Return the sources that config.toml and the environment name."""
     merged = {kind: dict(table) if isinstance(table, dict) else table for kind, table in tables.items()}
     for kind, variable in (
         ("prometheus", "WATCHBELL_PROMETHEUS_URL"),
@@ -149,7 +161,7 @@ def _sources(path: Path, tables: Mapping[str, Any], environ: Mapping[str, str]) 
     ):
         if environ.get(variable):
             merged.setdefault(kind, {})["url"] = environ[variable]
-    return tuple(_source(path, kind, table) for kind, table in (merged or {"alert_log": {}}).items())
+    return tuple(_source(path, kind, table) for kind, table in merged.items())
 
 
 def _source(path: Path, kind: str, values: object) -> SourceSettings:
@@ -166,3 +178,37 @@ def _source(path: Path, kind: str, values: object) -> SourceSettings:
         required=not optional,
         options={key: value for key, value in values.items() if key != "optional"},
     )
+
+
+def stored_sources(path: Path) -> tuple[SourceSettings, ...]:
+    """Return the monitoring systems in integrations.json; the first of a kind goes by its kind, others by `kind/name`.
+
+    Where the file cannot be read, one source says so whenever a report is built, so that nothing looks all clear.
+    """
+    found: list[SourceSettings] = []
+    try:
+        for kind in ("prometheus", "alertmanager"):
+            for one in active_credentials(kind, path):
+                name = f"{kind}/{one.name}" if any(other.kind == kind for other in found) else kind
+                found.append(_stored_source(kind, name, one))
+    except ConfigError as error:
+        return (SourceSettings(kind=UNREADABLE, options={"detail": str(error)}),)
+    return tuple(found)
+
+
+def _stored_source(kind: str, name: str, one: Stored) -> SourceSettings:
+    options = {key: one.credentials[key] for key in _SOURCE_KEYS[kind] if one.credentials.get(key)}
+    optional = options.pop("optional", False)
+    for key, value in options.items():
+        if not isinstance(value, dict if key == "headers" else str):
+            raise ConfigError(f"{one.where}: {key} is of the wrong type")
+    for key in options.keys() & {"bearer_token", "password"}:
+        remember_secret(options[key])
+    if "url" not in options:
+        raise ConfigError(f"{one.where}: url is missing: `watchbell integrations set {kind} url=http://…`")
+    return SourceSettings(kind=kind, required=optional is not True, options=options | {"name": name})
+
+
+def _metrics_file(table: _Table) -> Path | None:
+    text = table.get("metrics_file", str, None)
+    return Path(text).expanduser() if text else None

@@ -14,7 +14,7 @@ from watchbell.errors import ConfigError
 from watchbell.instants import epoch_seconds
 from watchbell.reports.interface import Pipeline, Source
 from watchbell.services import ResolveCredentials, Services
-from watchbell.settings import Settings, SourceSettings
+from watchbell.settings import UNREADABLE, Settings, SourceSettings
 from watchbell.stores.interface import Store
 from watchbell.stores.local import LocalStore
 from watchbell.stores.local.owners import OwnerLock
@@ -72,11 +72,21 @@ def make_pipeline(settings: Settings, clock: Clock) -> Pipeline:
     """Return the built-in pipeline over the configured sources."""
     from watchbell.reports.pipeline import BuiltinPipeline
 
-    return BuiltinPipeline([_source(settings, source, clock) for source in settings.sources], clock=clock)
+    return BuiltinPipeline([make_source(settings, source, clock) for source in settings.sources], clock=clock)
 
 
-def _source(settings: Settings, configured: SourceSettings, clock: Clock) -> Source:
+def make_providers(settings: Settings, console: TextIO) -> Mapping[str, Provider]:
+    """Return the ways to reach people; each is made when it is first used."""
+    return _Providers(settings, console)
+
+
+def make_source(settings: Settings, configured: SourceSettings, clock: Clock) -> Source:
+    """Return one configured source; it connects when it is read."""
     options: dict[str, Any] = dict(configured.options)
+    if configured.kind == UNREADABLE:
+        from watchbell.reports.sources.unreadable import Unreadable
+
+        return Unreadable(options["detail"])
     if configured.kind == "prometheus":
         from watchbell.reports.sources.prometheus import Prometheus
 

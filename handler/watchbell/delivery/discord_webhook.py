@@ -19,7 +19,10 @@ def address(credentials: Mapping[str, str]) -> str | Refused:
     """
     url = credentials.get("webhook_url", "")
     if not url:
-        return Refused(f"{NAME}: no webhook URL is known: put it into integrations.json, or set DISCORD_WEBHOOK_URL")
+        return Refused(
+            f"{NAME}: no webhook URL is known: put it into integrations.json (`watchbell integrations set discord`), "
+            "or set DISCORD_WEBHOOK_URL"
+        )
     try:
         parsed = httpx.URL(url)
         found = _PATH.fullmatch(parsed.path)

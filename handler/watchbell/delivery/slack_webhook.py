@@ -40,7 +40,10 @@ def address(credentials: Mapping[str, str]) -> str | Refused:
     """Return the webhook's URL, or what is wrong with it; the words never hold it."""
     url = credentials.get("webhook_url", "")
     if not url:
-        return Refused(f"{NAME}: no URL is known: put it into integrations.json, or set SLACK_WEBHOOK_URL")
+        return Refused(
+            f"{NAME}: no URL is known: put it into integrations.json (`watchbell integrations set slack`), "
+            "or set SLACK_WEBHOOK_URL"
+        )
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, ValueError):

@@ -1,0 +1,106 @@
+"""Tries integrations out: calls that send nothing, or one real message through the code that reports go through."""
+
+import secrets
+import sys
+from collections.abc import Iterator
+
+from watchbell.checkup.chat_probes import probe_chat
+from watchbell.checkup.checks import CREDENTIALS, DELIVERY, SOURCE, Check, ok, problem
+from watchbell.clock import SystemClock
+from watchbell.credentials import resolve
+from watchbell.delivery.interface import Delivered, Outcome, SendKey, Unknown
+from watchbell.delivery.place import WEBHOOK, is_webhook
+from watchbell.errors import CredentialError
+from watchbell.instants import format_instant
+from watchbell.integrations import CHATS, FIELDS, active_credentials, field_of
+from watchbell.redaction import remember_secret
+from watchbell.settings import UNREADABLE, Settings, stored_sources
+from watchbell.wiring import make_providers
+
+_SECONDS = 30.0
+
+
+def try_out(settings: Settings, service: str, instance: str | None) -> list[Check]:
+    """Call with every credential of a service, or with those of one instance."""
+    checks = list(_chats(settings, service, instance) if service in CHATS else _sources(settings, service, instance))
+    if checks:
+        return checks
+    which = f"{service} has no instance {instance!r}" if instance else f"nothing is stored for {service}"
+    advice = f"watchbell integrations set {service}" + (f" --instance {instance}" if instance else "")
+    return [problem(service, which, advice, CREDENTIALS if service in CHATS else SOURCE)]
+
+
+def _chats(settings: Settings, service: str, instance: str | None) -> Iterator[Check]:
+    found: set[str] = set()
+    for one in active_credentials(service, settings.integrations_file):
+        for field in FIELDS[service] if instance is None or instance in one.names else ():
+            secret = one.credentials.get(field_of(one.credentials, service, field))
+            if secret:
+                found.add(field)
+                remember_secret(str(secret))
+                yield probe_chat(settings, service, field, str(secret), f"{service}/{one.name} {field}").check
+    for field in FIELDS[service] if instance is None else ():
+        variable = f"{service}_{field}".upper()
+        secret = settings.environ.get(variable)
+        if secret and field not in found:
+            remember_secret(secret)
+            yield probe_chat(settings, service, field, secret, variable).check
+
+
+def _sources(settings: Settings, service: str, instance: str | None) -> Iterator[Check]:
+    from watchbell.checkup.source_probes import probe_source
+
+    kept = stored_sources(settings.integrations_file)
+    unreadable = [source for source in kept if source.kind == UNREADABLE]
+    ours = [source for source in kept if source.kind == service]
+    names = [] if unreadable else [one.names for one in active_credentials(service, settings.integrations_file)]
+    for source, known in zip(ours, names, strict=True):
+        if instance is None or instance in known:
+            yield probe_source(settings, source, SystemClock(), f"{service}/{known[0] if known else 'default'}").check
+    for source in (*unreadable, *(settings.sources if settings.names_sources and instance is None else ())):
+        if source.kind in (service, UNREADABLE):
+            yield probe_source(settings, source, SystemClock(), f"{source.kind} (configured)").check
+
+
+def send(settings: Settings, service: str, instance: str | None, chat_id: str) -> Check:
+    """Send a real message through the same provider as reports."""
+    name = f"{service}:{chat_id}"
+    try:
+        credentials = _credentials(settings, service, instance, chat_id)
+    except CredentialError as error:
+        return problem(name, str(error), f"watchbell integrations set {service}", CREDENTIALS)
+    provider = make_providers(settings, sys.stdout)[service]
+    now = format_instant(SystemClock().now())
+    part = provider.render_lines("Watchbell: a test message", [f"Sent by `watchbell integrations test` at {now}."])
+    key = SendKey(task_id="integrations-test", fire_time=f"{now}-{secrets.token_hex(4)}", target=name, part=1)
+    return _told(name, provider.send(chat_id, part, key=key, credentials=credentials, seconds=_SECONDS))
+
+
+def _credentials(settings: Settings, service: str, instance: str | None, chat_id: str) -> dict[str, str]:
+    """Resolve as a delivery does; an instance of a webhook is a part of its chat id, of a bot it is looked up."""
+    if instance is None or is_webhook(chat_id):
+        named = f"{WEBHOOK}/{instance}" if instance and chat_id == WEBHOOK else chat_id
+        return dict(
+            resolve(
+                service,
+                integrations=settings.integrations_file,
+                environ=settings.environ,
+                params={},
+                chat_id=named,
+            )
+        )
+    for one in active_credentials(service, settings.integrations_file):
+        token = one.credentials.get(field_of(one.credentials, service, "bot_token"))
+        if instance in one.names and token:
+            remember_secret(str(token))
+            return {"bot_token": str(token)}
+    raise CredentialError(f"{service} has no bot token called {instance!r}")
+
+
+def _told(name: str, outcome: Outcome) -> Check:
+    if isinstance(outcome, Delivered):
+        note = f"; {outcome.note}" if outcome.note else ""
+        return ok(name, f"delivered, message {outcome.message_id}{note}")
+    if isinstance(outcome, Unknown):
+        return problem(name, f"it may have arrived: {outcome.error}", "look into the chat", DELIVERY)
+    return problem(name, outcome.error, "nothing was sent; mend it and try again", DELIVERY)

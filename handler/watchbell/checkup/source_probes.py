@@ -1,0 +1,89 @@
+"""Asks a monitoring system whether it is up, and reads the last hour from it as a report would."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple
+
+import httpx
+
+from watchbell.checkup.chat_probes import Probed
+from watchbell.checkup.checks import SOURCE, Check, ok, problem, warning
+from watchbell.clock import Clock
+from watchbell.reports.interface import CoverageStatus
+from watchbell.settings import Settings, SourceSettings
+from watchbell.wiring import make_source
+
+WINDOW = timedelta(hours=1)
+_ABOUT = {"prometheus": "/api/v1/status/buildinfo", "alertmanager": "/api/v2/status"}
+_SECONDS = 5.0
+_ADVICE = {
+    "prometheus": "see its address, its rules (Status > Rules) and the targets that it scrapes",
+    "alertmanager": "see its address and its status page",
+    "alert_log": "let Alertmanager's webhook record alerts and a Watchdog alert (`watchbell alerts record`), or name a "
+    "Prometheus: `watchbell integrations set prometheus`",
+    "unreadable": "mend the file; it is never overwritten",
+}
+
+
+class _About(NamedTuple):
+    version: str = ""
+    starting: bool = False
+    server_time: datetime | None = None
+
+
+def probe_source(settings: Settings, configured: SourceSettings, clock: Clock, name: str) -> Probed:
+    """Read the last hour as a report would, and say whether the source was provably watching."""
+    about = _ask(configured.kind, configured.options) if configured.kind in _ABOUT else _About()
+    source = make_source(settings, configured, clock)
+    now = clock.now()
+    coverage = source.read(now - WINDOW, now).coverage
+    detail = f"{about.version}{coverage.detail}"
+    if coverage.status is CoverageStatus.OK:
+        return Probed(ok(name, f"{detail} (last hour)"), about.server_time)
+    words = "is not provably watching" if coverage.status is CoverageStatus.UNPROVEN else "cannot be read"
+    detail = f"{words}: {detail}" + (" (it is still starting)" if about.starting else "")
+    return Probed(_graded(name, detail, _ADVICE[configured.kind], configured.required), about.server_time)
+
+
+def _graded(name: str, detail: str, advice: str, required: bool) -> Check:
+    """A required source that cannot be believed makes every report UNKNOWN; an optional one does not."""
+    if required:
+        return problem(name, detail, f"until then reports say UNKNOWN; {advice}", SOURCE)
+    return warning(name, f"{detail} (optional)", advice)
+
+
+def _ask(kind: str, options: Mapping[str, Any]) -> _About:
+    """Return what the server says of itself; nothing where it does not: the reading that follows says why."""
+    headers = dict(options.get("headers") or {})
+    if options.get("bearer_token"):
+        headers["Authorization"] = f"Bearer {options['bearer_token']}"
+    auth = httpx.BasicAuth(options["username"], options.get("password") or "") if options.get("username") else None
+    try:
+        url = httpx.URL(options["url"])
+        with httpx.Client(headers=headers, auth=auth, timeout=_SECONDS, verify=url.scheme == "https") as client:
+            ready = client.get(_below(url, "/-/ready"))
+            about = client.get(_below(url, _ABOUT[kind]))
+        return _About(_version(kind, about), ready.status_code == 503, _date(about))
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, UnicodeError):
+        return _About()
+
+
+def _below(url: httpx.URL, path: str) -> httpx.URL:
+    return url.copy_with(path=url.path.rstrip("/") + path, query=None)
+
+
+def _version(kind: str, answer: httpx.Response) -> str:
+    try:
+        fields = answer.json()
+        number = fields["data"]["version"] if kind == "prometheus" else fields["versionInfo"]["version"]
+    except (ValueError, KeyError, TypeError):
+        return ""
+    return f"{kind.capitalize()} {str(number)[:20]}: "
+
+
+def _date(answer: httpx.Response) -> datetime | None:
+    try:
+        return parsedate_to_datetime(answer.headers.get("date", ""))
+    except (ValueError, TypeError):
+        return None

@@ -12,7 +12,7 @@ from functools import partial
 
 from watchbell.claims import MOST_CRASHES, Status, grace_of
 from watchbell.deliveries import FIRST_IMAGE, PartState, settled_status
-from watchbell.dispatch import deliver, means_of
+from watchbell.dispatch import ask, deliver, means_of
 from watchbell.errors import CredentialError, SourceError, StoreError, TaskError, WatchbellError
 from watchbell.instants import floor_minute
 from watchbell.redaction import redact
@@ -27,6 +27,9 @@ log = logging.getLogger("watchbell")
 
 #: Another machine that ticked within this time may be able to do what this one cannot.
 OTHER_MACHINE_ALIVE = timedelta(minutes=10)
+
+
+STALE = "given up: a later report has been delivered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ def carry_out(
         services.store.runs.settle(run, unreadable, now=services.clock.now())
         return services.store.runs.find(run.task_id, run.fire_time) or run, coverage
     try:
-        settlement = None if by_hand else _give_up(services, run, task)
+        settlement = None if by_hand else _give_up(services, limits, run, task)
         if settlement is None:
             settlement, coverage = _attempt(services, limits, run, task)
         services.store.runs.settle(run, settlement, now=services.clock.now())
@@ -125,7 +128,7 @@ def _exit_code(status: Status, services: Services, task: Task) -> int:
     return 4 if _missing_credentials(services, task) else 7
 
 
-def _give_up(services: Services, run: Run, task: Task) -> Settlement | None:
+def _give_up(services: Services, limits: Limits, run: Run, task: Task) -> Settlement | None:
     """Settle a run that is not to be gone on with: a repeated crash, or a report that has become stale."""
     if run.attempt == 1:
         return None
@@ -136,8 +139,15 @@ def _give_up(services: Services, run: Run, task: Task) -> Settlement | None:
         return None
     if run.adhoc:
         return Settlement(status=Status.ABANDONED if status is Status.FAILED else status, error=why)
-    told = "".join(f"; {error}" for error in _errors(run.parts))
-    return Settlement(status=status, error=f"{why}{told}", exit_code=7)
+    # What a later report has made stale is sent no more; what became of it is still worth knowing.
+    again = ask(services, limits, run, task) if why == STALE else None
+    parts = _parts_now(services, run)
+    status = _status_without_retries(task, parts, now)
+    if status is Status.SUCCESS:
+        return Settlement(status=status)
+    told = "".join(f"; {error}" for error in _errors(parts))
+    wake_at = again if again is not None and again <= run.deliver_until else None
+    return Settlement(status=status, wake_at=wake_at, error=f"{why}{told}", exit_code=7)
 
 
 def _why_given_up(services: Services, run: Run, task: Task, now: datetime) -> str | None:
@@ -146,7 +156,7 @@ def _why_given_up(services: Services, run: Run, task: Task, now: datetime) -> st
     if now > run.deliver_until:
         return f"given up after {task.deliver_within // timedelta(hours=1)} hours"
     if services.store.runs.delivered_since(run.task_id, run.fire_time):
-        return "given up: a later report has been delivered"
+        return STALE
     return None
 
 

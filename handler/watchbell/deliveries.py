@@ -75,12 +75,22 @@ def next_step(task: Task, part: PartState, means: Means, now: datetime) -> tuple
     latest_end = max(again, now) + INTENT_TO_SEND + SEND_TIME
     if part.intent_at <= now and latest_end <= part.intent_at + means.repeat_window:
         return Step.REPEAT_SAME, again
-    if means.can_ask and part.questions <= len(QUESTION_PAUSES):
-        arrived = part.intent_at + means.repeat_window + INTENT_TO_SEND + SEND_TIME + LATE_ARRIVAL
-        return Step.ASK, max(arrived, again)
+    question = question_at(part, means)
+    if question is not None:
+        return Step.ASK, question
     if task.on_unknown is OnUnknown.RESEND and part.repeats == 0:
         return Step.REPEAT_MARKED, max(part.intent_at + UNKNOWN_TO_REPEAT, again)
     return None
+
+
+def question_at(part: PartState, means: Means) -> datetime | None:
+    """Return from when on the provider may be asked what became of a part, or None when it is not to be."""
+    if part.outcome != "unknown" or part.intent_at is None or not means.can_ask or part.part >= FIRST_IMAGE:
+        return None
+    if part.questions > len(QUESTION_PAUSES):
+        return None
+    arrived = part.intent_at + means.repeat_window + INTENT_TO_SEND + SEND_TIME + LATE_ARRIVAL
+    return max(arrived, part.retry_at or part.intent_at)
 
 
 #: From worst to best: a delivery is as good as its worst part.

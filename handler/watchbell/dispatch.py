@@ -20,6 +20,7 @@ from watchbell.deliveries import (
     Step,
     backoff_seconds,
     next_step,
+    question_at,
 )
 from watchbell.delivery.interface import (
     OUTCOME_WORDS,
@@ -72,6 +73,12 @@ def deliver(services: Services, limits: Limits, run: Run, task: Task, report: Re
         future.result()
 
 
+def ask(services: Services, limits: Limits, run: Run, task: Task) -> datetime | None:
+    """Ask about what may have arrived of a run that is sent no more; return when to ask again."""
+    again = [_Delivery(services, limits, run, task, target).ask() for target in task.targets]
+    return min((moment for moment in again if moment is not None), default=None)
+
+
 def means_of(services: Services, target: str) -> Means:
     """Return what the provider of a target offers against doubles."""
     provider_name, _, chat_id = target.partition(":")
@@ -101,6 +108,18 @@ class _Delivery:
             if state is None or state.outcome != "delivered":
                 return
         self._attach(report.images)
+
+    def ask(self) -> datetime | None:
+        """Ask what is to be asked now, and send nothing; return when to ask again."""
+        for state in list(self.states.values()):
+            moment = question_at(state, self.means)
+            if moment is not None and moment <= self._now() and self._may_go_on():
+                try:
+                    self._ask(state, self.services.credentials(self.target, self.task))
+                except (CredentialError, ConfigError) as error:
+                    self._ask_later(state, str(error))
+        again = [question_at(state, self.means) for state in self.states.values()]
+        return min((moment for moment in again if moment is not None), default=None)
 
     def _stamp(self, *, repeat: bool) -> Stamp:
         late = (self.run.started_at - self.run.due_at).total_seconds()

@@ -8,6 +8,7 @@ from faults.scene import TASK, Scene, at
 from watchbell.claims import Status
 from watchbell.deliveries import Means
 from watchbell.delivery.interface import Absent, CannotTell, Delivered, Found, NotSent, Outcome, Refused, Unknown
+from watchbell.errors import StoreError
 
 LOST = Unknown("no answer in time")
 ASKS = Means(can_ask=True)
@@ -21,6 +22,21 @@ def lost(scene: Scene, means: Means, **fields: object) -> None:
     scene.add(cron="0 9 * * *", **fields)
     scene.slack.script["C1"] += [LOST]
     scene.tick("09:00:05")
+
+
+def crashed_after_the_send(scene: Scene) -> None:
+    """Let the process end between the send of 09:00:05 and its outcome."""
+    scene.add(cron="0 9 * * *")
+    process, runs = scene.process(), scene.store.runs
+    write_outcome = runs.write_outcome
+
+    def full(*args: object) -> None:
+        raise StoreError("scheduler.db: database or disk is full")
+
+    runs.write_outcome = full  # type: ignore[method-assign]
+    assert scene.tick("09:00:05", process).exit_code == 5
+    runs.write_outcome = write_outcome  # type: ignore[method-assign]
+    scene.gone.add(process.services.owner.token)
 
 
 class TestAsking:
@@ -91,6 +107,30 @@ class TestAsking:
         assert [asked.sent_at for asked in scene.slack.asked] == [at("09:00:05")]
         assert (scene.run("09:00").status, len(scene.slack.sends)) == (Status.SUCCESS, 1)
 
+    @pytest.mark.parametrize(
+        ("answer", "status", "error"),
+        [
+            (Found("1"), Status.SUCCESS, None),
+            (Absent(), Status.FAILED, "it did not arrive"),
+            (CannotTell("busy"), Status.UNKNOWN, "it may have arrived; slack cannot tell: busy"),
+        ],
+    )
+    def test_a_later_report_ends_the_sending_of_an_older_one_but_not_the_questions(
+        self, scene: Scene, answer: Found | Absent | CannotTell, status: Status, error: str | None
+    ) -> None:
+        scene.slack.offers = ASKS
+        scene.add(cron="* * * * *", on_unknown="resend")
+        scene.slack.script["C1"] += [LOST]
+        for now in ("09:00:05", "09:01"):
+            scene.tick(now)
+        scene.slack.answers += [answer]
+        scene.tick("09:02")
+        run = scene.run("09:00")
+        told = f"given up: a later report has been delivered; {error}" if error else None
+        assert (run.status, run.error) == (status, told)
+        assert run.wake_at == (at("09:04") if status is Status.UNKNOWN else None)
+        assert [text for text in scene.slack.texts("C1") if "09:00Z" in text] == ["2026-11-22T09:00Z build 1"]
+
     def test_a_bug_in_a_question_decides_nothing(self, scene: Scene) -> None:
         def bug(*args: object, **more: object) -> None:
             raise RuntimeError("boom")
@@ -156,12 +196,17 @@ class TestTheSameKey:
         scene.tick("09:04")
         assert (scene.run("09:00").status, len(scene.slack.sends)) == (Status.SUCCESS, 1)
 
-    def test_a_clock_that_was_set_back_leaves_nothing_to_the_window(self, scene: Scene) -> None:
-        scene.slack.script["C1"] += [LOST] * 4
-        lost(scene, DROPS_DOUBLES)
-        sends = len(scene.slack.sends)
+    def test_by_a_clock_that_was_set_back_nothing_is_left_of_the_window(self, scene: Scene) -> None:
+        """It shows the time of the send once more, when that has long been forgotten."""
+        scene.slack.offers = DROPS_DOUBLES
+        crashed_after_the_send(scene)
         scene.tick("08:50")
-        assert len(scene.slack.sends) == sends
+        assert scene.run("09:00").wake_at == at("09:03:45")
+        scene.tick("09:00:10")
+        assert len(scene.slack.sends) == 1
+        scene.slack.answers += [Found("1")]
+        scene.tick("09:04")
+        assert (scene.run("09:00").status, len(scene.slack.sends)) == (Status.SUCCESS, 1)
 
     def test_a_task_that_is_removed_before_the_repeat_leaves_its_message_unknown_until_it_is_found(
         self, scene: Scene

@@ -119,6 +119,8 @@ def _wrong(kind: str, run: Run, part: PartState, there: list[Message], *, is_res
         may_be_missing = part.outcome == "refused" or (is_repeated_in_vain(part) and not is_resolved)
         if not there and not may_be_missing:
             yield f"missing: {part.outcome} after {part.attempts} sends ({run.status}: {run.error})"
+    elif is_resolved:
+        return  # what the operator has had sent again is marked, and theirs
     elif len(there) > 1:
         yield f"{len(there)} copies"
     elif len(unmarked) < len(there):

@@ -6,11 +6,23 @@ import sys
 
 def run() -> None:
     """Run the command line and exit with its code."""
-    if sys.argv[1:] == ["tick"]:
-        from watchbell.idle import is_idle
+    arguments = sys.argv[1:]
+    if arguments == ["tick"] or (arguments[:2] == ["tick", "--metrics-file"] and len(arguments) == 3):
+        from watchbell.idle import is_idle, tells_others
 
         if is_idle(os.environ):
+            if len(arguments) > 1 or tells_others(os.environ):
+                _tell_others(*arguments[2:])
             return
     from watchbell_cli.main import main
 
     main(sys.argv[1:])
+
+
+def _tell_others(metrics_file: str | None = None) -> None:
+    """Ping and write metrics after an idle tick: where that is wanted, it may take longer to start."""
+    from watchbell.afterwards import after_idle_tick
+    from watchbell_cli.logs import start_logging
+
+    start_logging(0)
+    after_idle_tick(os.environ, metrics_file)

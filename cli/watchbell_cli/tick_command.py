@@ -8,9 +8,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 import click
 
+from watchbell.afterwards import heartbeat_after, write_metrics_file
+from watchbell.afterwards import metrics_file as metrics_path
 from watchbell.claims import AHEAD, SELF_END
 from watchbell.clock import SystemClock
 from watchbell.errors import UsageError
@@ -27,7 +30,12 @@ from watchbell.wiring import open_services
 @click.option(
     "--json", "as_json", is_flag=True, help="Print what happened as JSON; reports to the console go to stderr."
 )
-def tick(at: str | None, dry_run: bool, as_json: bool) -> None:
+@click.option(
+    "--metrics-file",
+    metavar="PATH",
+    help="Write metrics for the node exporter's textfile collector. [also: metrics_file in config.toml]",
+)
+def tick(at: str | None, dry_run: bool, as_json: bool, metrics_file: str | None) -> None:
     """Find what is due, claim it, build and deliver the reports, record what happened, exit.
 
     A timer runs this every minute. Ticks may overlap, come late, twice or not at all: each fire time is settled once.
@@ -36,14 +44,16 @@ def tick(at: str | None, dry_run: bool, as_json: bool) -> None:
     Example:
       * * * * *  watchbell tick
     """
-    settings = load_settings()
-    minute = _minute(at, dry_run)
     if dry_run:
         from watchbell_cli.dry_run import show_tick
 
-        sys.exit(show_tick(settings, minute, as_json=as_json))
-    with watchdog(settings), stop_on_signals() as stop:
-        result = _run(settings, minute, stop, as_json=as_json)
+        sys.exit(show_tick(load_settings(), _minute(at, dry_run), as_json=as_json))
+    with heartbeat_after(os.environ) as ending:
+        settings = load_settings()
+        minute = _minute(at, dry_run)
+        with watchdog(settings), stop_on_signals() as stop:
+            result = _run(settings, minute, stop, as_json=as_json, metrics=metrics_path(settings, metrics_file))
+        ending.exit_code = result.exit_code
     if as_json:
         click.echo(json.dumps(_to_json(result), indent=2))
     if result.hung:
@@ -54,11 +64,14 @@ def tick(at: str | None, dry_run: bool, as_json: bool) -> None:
     sys.exit(result.exit_code)
 
 
-def _run(settings: Settings, minute: datetime, stop: threading.Event, *, as_json: bool) -> TickResult:
+def _run(
+    settings: Settings, minute: datetime, stop: threading.Event, *, as_json: bool, metrics: Path | None
+) -> TickResult:
     console = sys.stderr if as_json else sys.stdout
     with open_services(settings, timer=timer_name(os.environ), console=console) as services:
         result = run_tick(services, minute, begin(services, stop))
         services.store.ticks.remember_settings(settings_state(os.environ))
+        write_metrics_file(metrics, services.store, result.exit_code)
         return result
 
 

@@ -100,8 +100,28 @@ def home_folder(environ: "Mapping[str, str]") -> str:
 
 def settings_state(environ: "Mapping[str, str]") -> str:
     """Return what changes when config.toml does."""
+    return file_state(_config_file(environ)) or "none"
+
+
+def tells_others(environ: "Mapping[str, str]") -> bool:
+    """Return whether an idle tick has somebody to tell: a heartbeat, or (going by the word alone) a metrics file."""
+    if environ.get("WATCHBELL_HEARTBEAT_URL"):
+        return True
+    try:
+        config = os.open(_config_file(environ), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return b"metrics_file" in os.read(config, 1_000_000)
+    except OSError:
+        return False
+    finally:
+        os.close(config)
+
+
+def _config_file(environ: "Mapping[str, str]") -> str:
     named = environ.get("WATCHBELL_CONFIG")
-    return file_state(os.path.expanduser(named) if named else f"{home_folder(environ)}/config.toml") or "none"
+    return os.path.expanduser(named) if named else f"{home_folder(environ)}/config.toml"
 
 
 def file_state(path: str) -> str | None:

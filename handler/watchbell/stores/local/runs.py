@@ -35,39 +35,52 @@ class LocalRuns:
     def claim(
         self, expected: Expectation, move: Move, *, owner: Owner, lease_until: datetime, now: datetime
     ) -> ClaimResult:
-        with self._database.write() as connection:
-            moved = self._moves(connection, expected, move)
-            if moved:
-                write_gaps(connection, move.gaps, epoch_seconds(now))
-            if move.fire is None:
-                return ClaimResult(moved=moved)
-            run = _new_run(expected.task, format_minute(move.fire), move.fire, False, owner, lease_until, now)
-            if moved and insert_run(connection, run):
+        fire_time = None if move.fire is None else format_minute(move.fire)
+        # Losers queue for no lock: most of them can see beforehand that they have lost.
+        if self._is_as(expected):
+            run = None
+            if move.fire is not None and fire_time is not None:
+                run = _new_run(expected.task, fire_time, move.fire, False, owner, lease_until, now)
+            if self._move(expected, move, run, now):
                 return ClaimResult(moved=True, run=run)
-            holder = _get(connection, run.task_id, run.fire_time)
+        holder = None if fire_time is None else self.find(expected.task.id, fire_time)
         # By the token a claim is recognised as one's own, also when the answer to a first try was lost.
         if holder is not None and holder.owner == owner and holder.attempt == 1 and holder.status is Status.RUNNING:
-            return ClaimResult(moved=moved, run=holder)
-        return ClaimResult(moved=moved, holder=holder)
+            return ClaimResult(moved=False, run=holder)
+        return ClaimResult(moved=False, holder=holder)
 
-    def _moves(self, connection: sqlite3.Connection, expected: Expectation, move: Move) -> bool:
+    def _is_as(self, expected: Expectation) -> bool:
+        assert expected.next_fire is not None
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT 1 FROM tasks WHERE task_id = ? AND revision = ? AND next_fire = ?",
+                (expected.task.id, expected.revision, epoch_minute(expected.next_fire)),
+            ).fetchone()
+        return row is not None
+
+    def _move(self, expected: Expectation, move: Move, run: Run | None, now: datetime) -> bool:
         """Move the next fire time on, if it and the definition are still the ones that were looked at."""
         assert expected.next_fire is not None
-        cursor = connection.execute(
-            "UPDATE tasks SET next_fire = ?, paused_from_minute = NULL"
-            " WHERE task_id = ? AND revision = ? AND next_fire = ?"
-            # One live run a task: enforced here, for the reader may have looked a moment too early.
-            " AND (? OR NOT EXISTS (SELECT 1 FROM runs WHERE runs.task_id = tasks.task_id"
-            "                       AND status = 'running' AND NOT adhoc))",
-            (
-                None if move.next_fire is None else epoch_minute(move.next_fire),
-                expected.task.id,
-                expected.revision,
-                epoch_minute(expected.next_fire),
-                move.fire is None,
-            ),
-        )
-        return cursor.rowcount == 1
+        with self._database.write() as connection:
+            cursor = connection.execute(
+                "UPDATE tasks SET next_fire = ?, paused_from_minute = NULL"
+                " WHERE task_id = ? AND revision = ? AND next_fire = ?"
+                # One live run a task: enforced here, for the reader may have looked a moment too early.
+                " AND (? OR NOT EXISTS (SELECT 1 FROM runs WHERE runs.task_id = tasks.task_id"
+                "                       AND status = 'running' AND NOT adhoc))",
+                (
+                    None if move.next_fire is None else epoch_minute(move.next_fire),
+                    expected.task.id,
+                    expected.revision,
+                    epoch_minute(expected.next_fire),
+                    run is None,
+                ),
+            )
+            if cursor.rowcount != 1:
+                return False
+            write_gaps(connection, move.gaps, epoch_seconds(now))
+            # The run cannot be there already: the next fire time stands after every row of the ledger.
+            return run is None or insert_run(connection, run)
 
     def claim_adhoc(self, task: Task, fire_time: str, *, owner: Owner, lease_until: datetime, now: datetime) -> Run:
         run = _new_run(task, fire_time, now, True, owner, lease_until, now)

@@ -137,7 +137,7 @@ def installed(home: str) -> list[str]:
     with suppress(ConfigError):  # no cron on this machine
         found += ["cron"] if has_line(read_crontab(), home) else []
     for name, manager in (("systemd", Systemd(user=False)), ("user-systemd", Systemd(user=True))):
-        with suppress(ConfigError):
+        with suppress(ConfigError, RuntimeError):  # in a container an account may have no home
             found += [name] if any(serves(text, home) for text in manager.present().values()) else []
     return found
 

@@ -1,0 +1,95 @@
+"""`watchbell timer install --cron` and Debian's own cron: ticks come, `timer status` sees them, `remove` ends them."""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WATCHBELL = Path(sys.executable).with_name("watchbell")
+#: What a crontab of somebody else may look like; none of it is ours to change.
+STRANGE = b'# caf\xe9 100%\nMAILTO=""\nHOME=/nonexistent\n\n0 0 1 1 * echo "$(date +\\%F)" # keep\n'
+
+
+@pytest.fixture
+def crontab() -> Iterator[Callable[[bytes], None]]:
+    """Install a crontab for this user; what was there comes back afterwards."""
+    with Path("/tmp/watchbell-test-crontab.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one crontab a user: two test runs must not mix theirs
+        before = subprocess.run(["crontab", "-l"], capture_output=True, check=False)
+
+        def install(text: bytes) -> None:
+            subprocess.run(["crontab", "-"], input=text, check=True)
+
+        yield install
+        if before.returncode == 0:
+            install(before.stdout)
+        else:
+            subprocess.run(["crontab", "-r"], capture_output=True, check=False)
+
+
+@pytest.fixture
+def cron(program: Callable[[str], str | None], tmp_path: Path) -> Iterator[None]:
+    """Run a cron daemon in the foreground, unless one runs already."""
+    if subprocess.run(["pgrep", "-x", "cron"], capture_output=True, check=False).returncode == 0:
+        yield
+        return
+    with (tmp_path / "cron.log").open("w") as log:
+        daemon = subprocess.Popen([program("cron") or "cron", "-f", "-L", "15"], stderr=log)
+        yield
+        daemon.terminate()
+        daemon.wait(10)
+
+
+def installed() -> bytes:
+    return subprocess.run(["crontab", "-l"], capture_output=True, check=True).stdout
+
+
+@pytest.mark.service("cron")
+@pytest.mark.timeout(300)
+def test_debians_cron_ticks_on_what_install_wrote_and_no_longer_after_remove(
+    crontab: Callable[[bytes], None], cron: None, wait_for: Callable[..., None], tmp_path: Path
+) -> None:
+    home = tmp_path / "a home, 100% strange"
+    environ = {name: os.environ[name] for name in ("PATH", "HOME")} | {"WATCHBELL_HOME": str(home)}
+
+    def watchbell(*arguments: str, code: int = 0) -> Any:
+        done = subprocess.run([WATCHBELL, *arguments], env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+        return json.loads(done.stdout) if "--json" in arguments else done.stderr
+
+    # Nothing is due, so that most ticks end at the gate, which has to find the same home.
+    watchbell("cron", "add", "--kind", "daily_summary", "--cron", "0 0 29 2 *", "--provider", "console", "--json")
+    crontab(STRANGE)
+    assert watchbell("timer", "status", "--json", code=3)["last_tick"] is None
+
+    watchbell("timer", "install", "--cron")
+    watchbell("timer", "install", "--cron")
+    assert installed().startswith(STRANGE)
+    assert installed().count(b"\n") == STRANGE.count(b"\n") + 1
+
+    def status(code: int = 0) -> Any:
+        return watchbell("timer", "status", "--json", code=code)
+
+    wait_for(lambda: _ticks(watchbell) >= 2, "cron to tick twice", 150)
+    found = status()
+    assert (found["alive"], found["installed"], found["lost"]["count"]) == (True, ["cron"], 0)
+    assert found["lag_seconds"]["p95"] < 30
+    assert [(one["timer"], one["machine"]) for one in found["timers"]] == [("cron", os.uname().nodename)]
+    starts = [one["last_tick"][:16] + "Z" for one in found["timers"]]
+    assert starts == [found["last_tick"]["minute"]]
+
+    watchbell("timer", "remove", "--cron")
+    assert installed() == STRANGE
+
+
+def _ticks(watchbell: Callable[..., Any]) -> int:
+    try:
+        return int(watchbell("timer", "status", "--json")["ticks"])
+    except AssertionError:
+        return 0  # none yet

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from datetime import timedelta
 
 from watchbell.claims import Gap, Status
 from watchbell.delivery.interface import NotSent, Outcome, Refused, SendKey
@@ -18,11 +19,14 @@ TASKS_FILE = "tasks-file"
 _WELL = {Status.SUCCESS, Status.QUIET}
 _ILL = {Status.FAILED, Status.UNKNOWN, Status.PARTIAL}
 _SEND_SECONDS = 20.0
+_SOON = timedelta(minutes=5)
 
 
 def note_run(services: Services, run: Run) -> None:
     """Remember a run that did not go well, or that its task is well again."""
     ticks, now = services.store.ticks, services.clock.now()
+    if run.status is Status.UNKNOWN and run.wake_at is not None and run.wake_at - now <= _SOON:
+        return  # the provider is about to be asked: the operator hears of what remains unknown
     if run.status in _ILL:
         ticks.raise_notice(f"task:{run.task_id}", f"run {run.id} is {run.status}: {run.error}", now)
     elif run.source_error:

@@ -8,7 +8,8 @@ import pytest
 
 from faults.scene import OPS, TASK, Scene, a_scene, at
 from watchbell.claims import Status
-from watchbell.delivery.interface import Delivered, NotSent, Outcome, Refused, Unknown
+from watchbell.deliveries import Means
+from watchbell.delivery.interface import CannotTell, Delivered, Found, NotSent, Outcome, Refused, Unknown
 from watchbell.errors import SourceError
 from watchbell.reports.interface import Coverage, CoverageStatus
 from watchbell.tasks import Target
@@ -54,6 +55,23 @@ def test_a_run_that_did_not_go_well_is_told(scene: Scene, outcome: Outcome, targ
     scene.tick("09:00")
     (told,) = scene.ops_texts()
     assert f"is {status}: {outcome.error}" in told  # type: ignore[union-attr]
+
+
+def test_what_is_about_to_be_asked_about_is_told_only_if_it_remains_unknown(scene: Scene) -> None:
+    scene.add(cron="0 9 * * *")
+    scene.slack.offers = Means(can_ask=True)
+    scene.slack.script["C1"] += [Unknown("no answer")]
+    scene.tick("09:00")
+    assert scene.ops_texts() == []
+    scene.slack.answers += [CannotTell("missing scope"), CannotTell("missing scope"), Found("ts1")]
+    scene.tick("09:02")
+    assert scene.ops_texts() == []
+    scene.tick("09:05")
+    (told,) = scene.ops_texts()
+    assert "is unknown" in told
+    assert "missing scope" in told
+    scene.tick("09:16")
+    assert "recovered" in scene.ops_texts()[-1]
 
 
 def test_a_run_that_only_waits_is_not_told_until_it_is_given_up(scene: Scene) -> None:

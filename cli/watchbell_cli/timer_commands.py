@@ -130,6 +130,11 @@ def _install_units(settings: Settings, home: str, manager: Systemd, *, dry_run: 
         print_text("\n".join(f"# {path}\n{text}" for path, text in texts.items()).rstrip("\n"))
         return
     manager.check()
+    if unit.user is not None and (folder := timer_hosts.unreachable(unit.user)):
+        raise ConfigError(
+            f"{unit.user}, the owner of {home}, may not enter {folder} and so cannot run this installation; "
+            "install Watchbell where everybody may read it, such as /opt/watchbell"
+        )
     _write_units(texts, home, manager)
     say(f"{manager.called}: {timer_units.TIMER} starts a tick each minute")
     if manager.user:

@@ -3,9 +3,10 @@
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,23 @@ def command() -> tuple[str, ...]:
     if called:
         return (str(Path(called).absolute()),)
     return (str(beside),) if os.access(beside, os.X_OK) else (sys.executable, "-P", "-m", "watchbell_cli")
+
+
+def unreachable(user: str) -> Path | None:
+    """Return the first folder that keeps `user` from running this installation; a timer would fail each minute."""
+    account = pwd.getpwnam(user)
+    programs = (Path(command()[0]), Path(sys.executable).resolve(), Path(__file__).resolve())
+    return None if account.pw_uid == 0 else closed_folder(programs, account.pw_uid, account.pw_gid)
+
+
+def closed_folder(files: Iterable[Path], user: int, group: int) -> Path | None:
+    """Return the first folder on the way to `files` that an account may not enter."""
+    for folder in (folder for file in files for folder in reversed(file.parents)):
+        found = folder.stat()
+        right = stat.S_IXGRP if found.st_gid == group else stat.S_IXOTH
+        if not found.st_mode & (stat.S_IXUSR if found.st_uid == user else right):
+            return folder
+    return None
 
 
 def home_of(settings: Settings) -> str:

@@ -10,11 +10,11 @@ import click
 from watchbell.errors import ConfigError
 from watchbell.instants import MINUTE, format_instant, format_minute
 from watchbell.settings import load_settings
-from watchbell.stores.interface import Store, TickRecord
+from watchbell.stores.interface import Store
+from watchbell.timers import Health, Minutes, count, examine
 from watchbell_cli.home import now, opened_store
 from watchbell_cli.options import as_json
 from watchbell_cli.output import print_fields, print_json, print_table, say
-from watchbell_cli.timer_health import Health, Minutes, count, examine
 from watchbell_cli.timer_hosts import installed
 
 #: A timer that comes each minute, a slow start, and one minute lost.
@@ -62,9 +62,10 @@ def status(hours: int, max_age: int, here: bool, as_json: bool) -> None:
 
 def _health(store: Store, instant: datetime, back: timedelta, *, here: bool) -> Health:
     since = instant - back
-    records: Sequence[TickRecord] = store.ticks.records(since)
+    records = store.ticks.records(since)
     if here:
-        records = [one for one in records if one.machine == platform.node()]
+        mine = [one for one in records if one.machine == platform.node()]
+        return examine(mine, since=since, now=instant, is_older=False)
     return examine(records, since=since, now=instant, is_older=store.ticks.ticked_between(_EARLIEST, since))
 
 
@@ -122,13 +123,14 @@ def _advice(health: Health, timers: Sequence[str], *, is_alive: bool) -> list[st
     if is_alive:
         lost = "a fire time in a lost minute ran later, or is in the ledger as missed: watchbell cron logs TASK"
         return [lost] if health.lost else []
+    if not timers:
+        last = f"the last tick came from {health.last.timer} on {health.last.machine}; " if health.last else ""
+        return [f"{last}nothing starts ticks here: watchbell timer install --cron (or --systemd, --user-systemd)"]
     checks = {
         "cron": "the crontab has its line: does the cron daemon run? (systemctl status cron; journalctl -t CRON)",
         "systemd": "look at: systemctl status watchbell.timer; journalctl -u watchbell.service",
         "user-systemd": "look at: systemctl --user status watchbell.timer (needs lingering: loginctl enable-linger)",
     }
-    if not timers:
-        return ["nothing starts ticks here: watchbell timer install --cron (or --systemd, --user-systemd)"]
     return [checks[name] for name in timers]
 
 

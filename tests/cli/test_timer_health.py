@@ -13,7 +13,7 @@ from watchbell.idle import meant_minute
 from watchbell.instants import MINUTE, epoch_minute
 from watchbell.stores.interface import TickRecord
 from watchbell.stores.local import LocalStore
-from watchbell_cli.timer_health import Health, count, examine, machine_name
+from watchbell.timers import Health, count, examine, machine_name
 
 Run = Callable[..., Any]
 NOW = datetime(2026, 11, 22, 9, 0, 30, tzinfo=UTC)
@@ -197,7 +197,7 @@ def test_status_of_a_dead_timer_is_3_with_what_was_lost_and_what_to_do(watchbell
     assert ended.code == 3
     assert "dead: the last tick ran 1800 s ago" in ended.out
     assert "lost       29 minute(s)" in ended.out or "lost       28 minute(s)" in ended.out
-    assert "watchbell timer install --cron" in ended.err
+    assert "the last tick came from cron on a; nothing starts ticks here: watchbell timer install" in ended.err
 
 
 def test_status_without_any_tick_is_3(watchbell: Run, made: Path) -> None:

@@ -209,6 +209,16 @@ def test_a_token_in_the_environment_is_not_copied(
     assert f"{os.environ['WATCHBELL_HOME']}/environment" in said
 
 
+def test_a_folder_that_the_account_may_not_enter_is_found(tmp_path: Path) -> None:
+    program = tmp_path / "venv" / "bin" / "watchbell"
+    program.parent.mkdir(parents=True)
+    owner, group = os.stat(tmp_path).st_uid, os.stat(tmp_path).st_gid
+    assert timer_hosts.closed_folder([program], owner, group) is None
+    (tmp_path / "venv").chmod(0o677)
+    assert timer_hosts.closed_folder([program], owner, group) == tmp_path / "venv"
+    assert timer_hosts.unreachable("root") is None
+
+
 def test_where_no_systemd_runs_one_line_says_so_and_a_dry_run_still_shows_the_units(
     tmp_path: Path, manager: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

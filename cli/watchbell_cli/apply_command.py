@@ -86,9 +86,7 @@ def _read(document: Document) -> _Wanted:
     """Return the tasks of a file: a list, or an object with `tasks` and, optionally, the name of the `set`."""
     value = document.value
     if isinstance(value, list):
-        # Paths begin with `tasks`, as in the longer form.
-        lines = {f"tasks{path}": line for path, line in document.lines.items()}
-        return _Wanted(document=Document(document.name, value, lines), entries=value, set_name="default")
+        return _Wanted(document=document, entries=value, set_name="default")
     if not isinstance(value, dict) or not isinstance(value.get("tasks"), list):
         raise UsageError(f"{document.name}: expected `tasks:` and a list below it, found {json_type(value)}")
     for key in value:

@@ -20,6 +20,8 @@ _COMMANDS = {
     "why": ("watchbell_cli.when_commands:why", "Explain why a task fires, or does not, at a minute."),
     "upcoming": ("watchbell_cli.upcoming_command:upcoming", "Show what fires in the next hours, of all tasks."),
     "audit": ("watchbell_cli.audit_command:audit_tasks", "Prove that no fire was lost and none ran twice."),
+    "export": ("watchbell_cli.export_command:export", "Print definitions for another home or a file of tasks."),
+    "import": ("watchbell_cli.import_command:import_tasks", "Add the tasks of an export, or of OpenSRE."),
     "apply": ("watchbell_cli.apply_command:apply", "Make the tasks what a file says: tasks as code."),
     "preview": ("watchbell_cli.run_commands:preview", "Build a report and show it; nothing is sent."),
     "start": ("watchbell_cli.start_command:start", "Tick once a minute until told to stop."),

@@ -91,16 +91,17 @@ def plan_apply(entries: Sequence[Any], raws: Sequence[Any], *, set_name: str, pr
                 raise TaskError("this task stands in the file twice", path=path)
             changes.append(change)
         except TaskError as error:
-            mistakes.append(_mistake(error))
+            mistakes.append(mistake_of(error))
     wanted = {change.id for change in changes}
     gone = [raw for raw in stored.by_id.values() if raw.get(MANAGED_BY) == mark and raw["id"] not in wanted]
     if prune:
-        changes += [_change("remove", raw, None) for raw in gone]
+        changes += [change_between("remove", raw, None) for raw in gone]
     left = () if prune else tuple(str(raw["id"]) for raw in gone)
     return Plan(changes=tuple(changes), left=left, mistakes=tuple(mistakes))
 
 
-def _mistake(error: TaskError) -> Mistake:
+def mistake_of(error: TaskError) -> Mistake:
+    """Return what a TaskError says, and where."""
     return Mistake(path=error.path, message=str(error).removeprefix(f"{error.path}: "))
 
 
@@ -114,8 +115,8 @@ def _change_of(entry: Any, stored: "_Stored", path: str, mark: str, now: datetim
     new = _composed(wanted, old, stored, now) | {MANAGED_BY: mark}
     new["params"] = unmasked(new.get("params"), (old or {}).get("params"), f"{path}.params")
     task_from_json(new, path=path)
-    change = _change("change" if old is not None else "add", old, new)
-    return change if _differs(change) else _change("keep", old, old)
+    change = change_between("change" if old is not None else "add", old, new)
+    return change if is_other(change) else change_between("keep", old, old)
 
 
 def _spelled_out(entry: Any, path: str) -> Raw:
@@ -184,7 +185,8 @@ def _unmasked_item(key: str, item: Any, old: Any, path: str) -> Any:
     return before
 
 
-def _change(action: str, old: Raw | None, new: Raw | None) -> Change:
+def change_between(action: str, old: Raw | None, new: Raw | None) -> Change:
+    """Return the change of one definition into another."""
     one = new or old or {}
     return Change(
         action=action,
@@ -203,7 +205,7 @@ def _task_or_none(raw: Raw | None) -> Task | None:
         return None
 
 
-def _differs(change: Change) -> bool:
+def is_other(change: Change) -> bool:
     """Whether anything but the way of writing it differs: a default may be spelled out or not."""
     if change.old is None or change.new is None or change.old_task != change.new_task:
         return True

@@ -212,7 +212,7 @@ def test_a_task_that_stands_in_the_file_twice_is_refused(watchbell: Run, file: P
     file.write_text(PAYMENTS.replace("Payments digest", "Audit"))
     ended = watchbell("cron", "apply", "-f", str(file))
     assert (ended.code, home.exists()) == (2, False)
-    assert "line 8 (tasks[1]): this task stands in the file twice" in ended.err
+    assert "line 7 (tasks[1]): this task stands in the file twice" in ended.err
 
 
 def test_a_new_task_has_the_same_id_wherever_its_file_is_applied() -> None:

@@ -9,7 +9,7 @@ from chaos.plan import FIRST_HOUR, Plan
 from chaos.simulated_tick import numbered_lines
 from fakes.chat_server import Message
 from watchbell.claims import Status
-from watchbell.deliveries import PartState
+from watchbell.deliveries import PartState, delivery_outcome
 from watchbell.delivery.interface import SendKey
 from watchbell.instants import MINUTE, format_minute
 from watchbell.stores.interface import Run
@@ -79,9 +79,11 @@ def _examine_run(findings: Findings, task: Task, run: Run, taken: dict[Place, li
                 f"{run.id} {target} part {part.part}: {why}"
                 for why in _wrong(kind, run, part, there, is_resolved=findings.is_resolved)
             ]
-        if all(part.outcome == "delivered" for part in parts) and parts:
-            whole = _is_whole(task, parts, texts)
+        if delivery_outcome(parts) == "delivered":
+            whole = _is_whole(task, texts)
             findings.broken += [] if whole else [f"{run.id} {target}: delivered, but not the whole report"]
+        elif run.status is Status.SUCCESS:
+            findings.broken.append(f"{run.id}: success, but {target} has not all of it")
     return places
 
 
@@ -132,8 +134,8 @@ def is_repeated_in_vain(part: PartState) -> bool:
     return part.outcome == "unknown" and part.repeats > 0
 
 
-def _is_whole(task: Task, parts: list[PartState], texts: list[str]) -> bool:
+def _is_whole(task: Task, texts: list[str]) -> bool:
     """Say whether every line of the report is there once, in order."""
     lines = re.findall(r"line (\d{4}) goes", "\n".join(texts))
     wanted = numbered_lines(int(task.params.get("lines", 0)))
-    return len(parts) == parts[0].of and lines == [text.split()[1] for text in wanted]
+    return lines == [text.split()[1] for text in wanted]

@@ -26,6 +26,7 @@ _COMMANDS = {
     "timer": ("watchbell_cli.timer_commands:timer", "What starts a tick each minute, and how regularly it does."),
     "alerts": ("watchbell_cli.alerts_commands:alerts", "The alert log that reports are made of."),
     "integrations": ("watchbell_cli.integrations_commands:integrations", "Tokens and addresses: set, list, test."),
+    "doctor": ("watchbell_cli.doctor_command:doctor", "Say what is wrong, and what to do about it."),
     "demo": ("watchbell_cli.demo:demo", "Watch one report being delivered, once, from made-up alerts."),
 }
 

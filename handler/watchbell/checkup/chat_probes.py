@@ -102,7 +102,7 @@ def _read_slack_bot(name: str, answer: Answer) -> Check:
     code = str(fields.get("error", ""))
     if not code or answer.status == 429 or code in ("ratelimited", "internal_error", "fatal_error"):
         return _strange(name, "Slack", answer)
-    return problem(name, f"Slack refused the token: {quoted(code)}", _store_again("slack"), CREDENTIALS)
+    return problem(name, f"Slack refused the token ({quoted(code)})", _store_again("slack"), CREDENTIALS)
 
 
 def _read_slack_webhook(name: str, answer: Answer) -> Check:
@@ -110,7 +110,7 @@ def _read_slack_webhook(name: str, answer: Answer) -> Check:
     if said in _EMPTY_MESSAGE:
         return ok(name, "the webhook is there (Slack refused an empty message, as it should)")
     if answer.status in (403, 404, 410) and said:
-        return problem(name, f"Slack refused the webhook: {quoted(said)}", _store_again("slack"), CREDENTIALS)
+        return problem(name, f"Slack refused the webhook ({quoted(said)})", _store_again("slack"), CREDENTIALS)
     return _strange(name, "Slack", answer)
 
 
@@ -120,7 +120,7 @@ def _read_telegram_bot(name: str, answer: Answer) -> Check:
         return ok(name, _signed_in(_of(fields.get("result"), "username"), None, at="@"))
     if answer.status in (401, 403, 404, 421) and "description" in fields:
         said = quoted(fields["description"])
-        return problem(name, f"Telegram refused the token: {said}", _store_again("telegram"), CREDENTIALS)
+        return problem(name, f"Telegram refused the token ({said})", _store_again("telegram"), CREDENTIALS)
     return _strange(name, "Telegram", answer)
 
 
@@ -142,7 +142,7 @@ def _read_discord_refusal(name: str, what: str, answer: Answer) -> Check:
     fields = answer.fields() or {}
     if answer.status in (401, 403, 404) and "message" in fields:
         said = quoted(fields["message"])
-        return problem(name, f"Discord refused the {what}: {said}", _store_again("discord"), CREDENTIALS)
+        return problem(name, f"Discord refused the {what} ({said})", _store_again("discord"), CREDENTIALS)
     return _strange(name, "Discord", answer)
 
 

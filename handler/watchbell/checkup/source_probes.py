@@ -20,8 +20,7 @@ _SECONDS = 5.0
 _ADVICE = {
     "prometheus": "see its address, its rules (Status > Rules) and the targets that it scrapes",
     "alertmanager": "see its address and its status page",
-    "alert_log": "let Alertmanager's webhook record alerts and a Watchdog alert (`watchbell alerts record`), or name a "
-    "Prometheus: `watchbell integrations set prometheus`",
+    "alert_log": "it needs an entry at regular times, such as Watchdog's; or `watchbell integrations set prometheus`",
     "unreadable": "mend the file; it is never overwritten",
 }
 

@@ -1,0 +1,327 @@
+"""Each thing is broken for real, and doctor says which one it is, what to do, and ends with the fitting code."""
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.conftest import Ended
+from delivery.conftest import TOKENS, one_certificate  # noqa: F401  a fixture
+from fakes.chat_server import ChatServer
+from fakes.monitoring import FakeMonitoring, unauthorised
+
+Run = Callable[..., Ended]
+
+
+class World:
+    """A home in which everything is well: a ticked store, a Prometheus that watches, a Slack that takes the token."""
+
+    def __init__(self, home: Path, watchbell: Run, chats: ChatServer, monitoring: FakeMonitoring) -> None:
+        self.home, self.watchbell, self.chats, self.monitoring = home, watchbell, chats, monitoring
+        self.last = Ended(0, "", "")
+
+    def doctor(self, *options: str) -> dict[str, list[dict[str, Any]]]:
+        """Return the checks by name."""
+        self.last = self.watchbell("doctor", "--json", *options)
+        found: dict[str, list[dict[str, Any]]] = {}
+        for check in self.last.json["checks"]:
+            found.setdefault(check["check"], []).append(check)
+        assert self.last.json["exit_code"] == self.last.code
+        for secret in (TOKENS["slack"], "s3cret-bearer", "s3cret-uuid"):
+            assert secret not in self.last.out + self.last.err
+        return found
+
+    def problem(self, name: str, code: int, *words: str) -> dict[str, Any]:
+        """Assert that exactly this is a problem, and return it."""
+        checks = self.doctor()
+        wrong = [(key, one["detail"]) for key, ones in checks.items() for one in ones if one["status"] == "problem"]
+        assert [key for key, _ in wrong] == [name], wrong
+        found = next(one for one in checks[name] if one["status"] == "problem")
+        assert self.last.code == code, found
+        for word in words:
+            assert word in found["detail"] + " " + (found["advice"] or "")
+        assert found["advice"]
+        return found
+
+    def warning(self, name: str, *words: str) -> dict[str, Any]:
+        """Assert that this is a warning, nothing is a problem, and doctor ends with 0."""
+        checks = self.doctor()
+        [found] = [one for one in checks.get(name, []) if one["status"] == "warning"]
+        assert self.last.code == 0, self.last.out
+        for word in words:
+            assert word in found["detail"] + " " + found["advice"]
+        return found
+
+    def sql(self, statement: str, *values: object) -> None:
+        with closing(sqlite3.connect(self.home / "scheduler.db", isolation_level=None)) as connection:
+            connection.execute(statement, values)
+
+    def add_run(self, status: str, *, hours_ago: float, task: str | None = None, **more: Any) -> str:
+        """Put a run of the task into the ledger as an attempt would have left it."""
+        task = task or self.task
+        at = time.time() - hours_ago * 3600
+        fire = time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime(at))
+        row = {"task_id": task, "fire_time": fire, "adhoc": 0, "status": status, "attempt": 1, "lease_until": at + 360,
+               "due_at": at, "deliver_until": at + 86400, "started_at": at, "definition": "{}"} | more  # fmt: skip
+        names = ", ".join(row)
+        self.sql(f"INSERT INTO runs ({names}) VALUES ({', '.join('?' * len(row))})", *row.values())
+        return f"{task}@{fire}"
+
+    task = ""
+
+
+@pytest.fixture
+def world(
+    home: Path,
+    watchbell: Run,
+    add: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    one_certificate: Path,  # noqa: F811
+) -> Iterator[World]:
+    with ChatServer() as chats, FakeMonitoring() as monitoring:
+        monkeypatch.setenv("SSL_CERT_FILE", str(one_certificate))
+        monkeypatch.setenv("WATCHBELL_SLACK_API_URL", chats.slack_url)
+        world = World(home, watchbell, chats, monitoring)
+        world.task = add("--provider", "slack", "--chat-id", "C0123ABCD", cron="0 9 1 1 *")
+        watchbell("integrations", "set", "slack", stdin=TOKENS["slack"])
+        watchbell("integrations", "set", "prometheus", stdin=f"url={monitoring.url}\nbearer_token=s3cret-bearer")
+        assert watchbell("tick").code == 0
+        yield world
+
+
+def test_where_all_is_well_doctor_says_so_on_one_screen_with_0_and_sends_nothing(world: World) -> None:
+    checks = world.doctor()
+    assert world.last.code == 0
+    assert {one["status"] for ones in checks.values() for one in ones} <= {"ok", "warning"}, world.last.out
+    assert checks["slack"][0]["detail"].startswith("signed in as")
+    assert "1 alerting rule, healthy" in checks["source prometheus"][0]["detail"]
+    assert world.chats.messages == []
+    shown = world.watchbell("doctor")
+    assert shown.code == 0
+    assert len(shown.out.splitlines()) <= 30, shown.out
+
+
+def test_offline_asks_nobody(world: World) -> None:
+    before = len(world.chats.requests), len(world.monitoring.requests)
+    checks = world.doctor("--offline")
+    assert world.last.code == 0
+    assert (len(world.chats.requests), len(world.monitoring.requests)) == before
+    assert "not tried" in checks["slack"][0]["detail"]
+
+
+def test_a_home_that_is_not_there(watchbell: Run, home: Path) -> None:
+    ended = watchbell("doctor", "--json")
+    assert ended.code == 3
+    assert "there is no folder" in ended.out
+    assert not home.exists()
+
+
+def test_looking_makes_nothing_in_an_empty_home(watchbell: Run, home: Path) -> None:
+    home.mkdir(mode=0o700)
+    assert watchbell("doctor").code == 0
+    assert list(home.iterdir()) == []
+
+
+def test_a_revoked_token(world: World) -> None:
+    world.watchbell("integrations", "set", "slack", stdin="xoxb-REVOKED-0001")
+    found = world.problem("slack", 4, "token_revoked", "watchbell integrations set slack")
+    assert "REVOKED-0001" not in json.dumps(found)
+
+
+def test_a_token_that_is_gone(world: World) -> None:
+    world.watchbell("integrations", "remove", "slack")
+    world.problem("slack", 4, "no bot token", world.task, "watchbell integrations set slack")
+
+
+def test_a_provider_that_cannot_be_reached(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHBELL_SLACK_API_URL", "http://127.0.0.1:9")
+    world.problem("slack", 7, "cannot connect", "WATCHBELL_SLACK_API_URL")
+
+
+def test_a_prometheus_that_is_stopped(world: World) -> None:
+    world.watchbell("integrations", "set", "prometheus", "url=http://127.0.0.1:9")
+    world.problem("source prometheus", 6, "connection refused", "UNKNOWN")
+
+
+def test_a_prometheus_that_refuses_the_token_or_watches_nothing(world: World) -> None:
+    world.monitoring.fault = unauthorised
+    world.problem("source prometheus", 6, "refused the credentials")
+    world.monitoring.fault = None
+    world.monitoring.rules = []
+    world.problem("source prometheus", 6, "not provably watching", "no alerting rules")
+
+
+def test_a_hole_in_the_samples_of_the_last_hour(world: World) -> None:
+    world.monitoring.hole = (time.time() - 2400, time.time() - 900)
+    world.problem("source prometheus", 6, "no samples between")
+
+
+def test_a_tasks_file_that_is_broken_or_holds_a_bad_task(world: World, tasks_file: Path) -> None:
+    good = tasks_file.read_text()
+    tasks_file.write_text("[{")
+    world.doctor()
+    assert world.last.code == 3
+    assert "line 1 column" in world.last.out
+    tasks_file.write_text(json.dumps([*json.loads(good), {"id": "bad", "kind": "nonsense"}]))
+    world.problem("tasks", 3, "1 task cannot be used", "[1]")
+
+
+def test_a_broken_integrations_file(world: World) -> None:
+    (world.home / "integrations.json").write_text("{")
+    checks = world.doctor()
+    assert world.last.code == 3
+    assert "integrations.json" in checks["slack"][0]["detail"]
+    assert checks["source integrations" if "source integrations" in checks else "source unreadable"][0]["status"] == (
+        "problem"
+    )
+
+
+def test_settings_that_are_wrong_do_not_keep_it_from_looking_on(world: World) -> None:
+    (world.home / "config.toml").write_text("workers = 'many'\n")
+    found = world.problem("settings", 3, "config.toml", "workers")
+    assert found["exit_code"] == 3
+    assert "slack" in world.doctor()
+
+
+def test_tokens_that_others_can_read(world: World) -> None:
+    (world.home / "integrations.json").chmod(0o644)
+    world.problem("files", 4, "mode 0644", "chmod 600")
+
+
+def test_a_home_and_files_that_others_can_read(world: World) -> None:
+    world.home.chmod(0o755)
+    (world.home / "scheduler_tasks.json").chmod(0o644)
+    world.warning("files", "scheduler_tasks.json", "chmod 700")
+
+
+def test_a_damaged_database(world: World) -> None:
+    path = world.home / "scheduler.db"
+    world.sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    data = bytearray(path.read_bytes())
+    for page in range(2, len(data) // 4096):
+        data[page * 4096 : page * 4096 + 200] = b"\xff" * 200
+    path.write_bytes(data)
+    assert world.doctor()["store"][0]["status"] == "problem"
+    assert world.last.code == 5
+
+
+def test_a_database_of_a_newer_watchbell(world: World) -> None:
+    world.sql("PRAGMA user_version = 99")
+    world.problem("store", 3, "schema 99", "upgrade")
+
+
+def test_a_timer_that_is_deleted(world: World) -> None:
+    world.sql("UPDATE ticks SET ran_at = ran_at - 3600, minute = minute - 60")
+    world.problem("timer", 3, "silent", "60 min ago", "watchbell timer install")
+    world.sql("DELETE FROM ticks")
+    world.problem("timer", 3, "no tick in the last 24 hours")
+
+
+def test_minutes_that_were_lost(world: World) -> None:
+    now = int(time.time())
+    world.sql(
+        "INSERT INTO ticks (minute, ran_at, timer, machine) VALUES (?, ?, 'cron', 'm')", now // 60 - 10, now - 600
+    )
+    world.warning("timer", "9 minutes lost", "longest hole 9 min", "by cron")
+
+
+def test_a_clock_that_was_set_back(world: World) -> None:
+    world.sql("UPDATE ticks SET ran_at = ran_at + 7200, minute = minute + 120")
+    checks = world.doctor()
+    assert "ran in the future" in checks["clock"][0]["detail"]
+    assert world.last.code == 3
+
+
+def without_date(handler: Any, server: FakeMonitoring) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+    handler.close_connection = True
+
+
+def test_a_clock_that_is_wrong_by_what_servers_say(world: World) -> None:
+    date = "Sun, 22 Nov 2020 09:00:00 GMT"
+    answer = {"ok": True, "user": "watchbell", "team": "T"}
+    world.monitoring.faults["/api/v1/status/buildinfo"] = without_date
+    world.chats.fault(provider="slack", status=200, accept=False, body=json.dumps(answer), headers={"Date": date})
+    world.problem("clock", 3, "2020-11-22T09:00:00Z", "NTP")
+
+
+def test_a_run_that_may_have_arrived(world: World) -> None:
+    run = world.add_run("unknown", hours_ago=2)
+    world.problem("runs", 7, run, f"watchbell cron resolve {run}")
+
+
+def test_a_run_that_is_stuck(world: World) -> None:
+    run = world.add_run("running", hours_ago=2, wake_at=0, owner_token="t", owner_machine="gone", owner_boot="b")
+    world.problem("runs", 5, run, "gone", "lease is over")
+
+
+def test_a_run_that_waits_for_long(world: World) -> None:
+    run = world.add_run("waiting", hours_ago=2, wake_at=time.time() + 900, error="Slack: too many messages")
+    world.warning("runs", run, "too many messages")
+
+
+def test_a_target_that_refuses_every_time(world: World) -> None:
+    for hours in (3, 2, 1):
+        run = world.add_run("failed", hours_ago=hours, exit_code=7)
+        world.sql(
+            "INSERT INTO parts (task_id, fire_time, target, part, of, outcome, attempts, error, intent_at)"
+            " VALUES (?, ?, 'slack:C0123ABCD', 1, 1, 'refused', 1, 'Slack: is_archived: choose another', 0)",
+            *run.split("@"),
+        )
+    world.problem("runs", 7, "slack:C0123ABCD refused the last 3 reports", "is_archived", "cron edit")
+
+
+def test_runs_that_fail_again_and_again_and_one_that_failed(world: World) -> None:
+    world.add_run("failed", hours_ago=1, error="prometheus is away", exit_code=6)
+    world.warning("runs", "prometheus is away")
+    for hours in (2, 3):
+        world.add_run("failed", hours_ago=hours, error="prometheus was away", exit_code=6)
+    world.problem("runs", 6, "the last 3 runs", "prometheus is away")
+
+
+def test_a_target_that_can_never_be_reached(world: World, tasks_file: Path) -> None:
+    tasks = json.loads(tasks_file.read_text())
+    tasks[0]["chat_id"] = "general chat!"
+    tasks_file.write_text(json.dumps(tasks))
+    world.problem("targets", 7, "can never reach slack:general chat!", "looks like C0123ABCD")
+
+
+def test_a_heartbeat_that_does_not_arrive_and_advice_where_there_is_none(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = world.doctor()
+    assert "WATCHBELL_HEARTBEAT_URL" in checks["heartbeat"][0]["advice"]
+    assert "ops_target" in checks["ops target"][0]["advice"]
+    monkeypatch.setenv("WATCHBELL_HEARTBEAT_URL", "http://127.0.0.1:9/s3cret-uuid")
+    assert world.watchbell("tick").code == 0
+    world.warning("heartbeat", "since", "cannot connect")
+
+
+def test_metrics_that_are_not_written(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "metrics.prom"
+    (world.home / "config.toml").write_text(f'metrics_file = "{path}"\n')
+    world.warning("metrics", "there is no")
+    path.write_text("")
+    os.utime(path, (time.time() - 3600,) * 2)
+    world.warning("metrics", "60 min old")
+
+
+def test_a_home_that_does_not_last(world: World, watchbell: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    shm = Path("/dev/shm")
+    if not os.access(shm, os.W_OK):
+        pytest.skip("there is no /dev/shm")
+    home = shm / f"watchbell-doctor-{os.getpid()}"
+    home.mkdir(mode=0o700)
+    try:
+        monkeypatch.setenv("WATCHBELL_HOME", str(home))
+        found = world.doctor()["file system"][0]
+    finally:
+        home.rmdir()
+    assert found["status"] == "warning"
+    assert "tmpfs" in found["detail"]

@@ -18,7 +18,7 @@ INTERRUPTED = 130
 _OUTPUT_FAILED = 75
 _OUTPUT_ERRNOS = {errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EBADF}
 _BUG = 1
-_COMPLETE = "_WATCHBELL_COMPLETE"  # set by the completion scripts that click makes
+COMPLETE = "_WATCHBELL_COMPLETE"  # set by the completion scripts that click makes
 
 _COMMANDS = {
     "tick": ("watchbell_cli.tick_command:tick", "Do the work of one minute, and exit; a timer runs this."),
@@ -27,6 +27,8 @@ _COMMANDS = {
     "alerts": ("watchbell_cli.alerts_commands:alerts", "The alert log that reports are made of."),
     "integrations": ("watchbell_cli.integrations_commands:integrations", "Tokens and addresses: set, list, test."),
     "doctor": ("watchbell_cli.doctor_command:doctor", "Say what is wrong, and what to do about it."),
+    "shell": ("watchbell_cli.shell_command:shell", "Type one command after another, with completion."),
+    "completion": ("watchbell_cli.completion_command:completion", "Print the completion script of bash, zsh or fish."),
     "demo": ("watchbell_cli.demo:demo", "Watch one report being delivered, once, from made-up alerts."),
 }
 
@@ -109,11 +111,11 @@ def _bug(argv: list[str], error: Exception) -> int:
 
 def _invoke(argv: list[str]) -> None:
     """Do what click's own `main` does, without its ways to end."""
-    instruction = os.environ.get(_COMPLETE)
+    instruction = os.environ.get(COMPLETE)
     if instruction:
         from click.shell_completion import shell_complete
 
-        sys.exit(shell_complete(watchbell, {}, PROGRAM, _COMPLETE, instruction))
+        sys.exit(shell_complete(watchbell, {}, PROGRAM, COMPLETE, instruction))
     with watchbell.make_context(PROGRAM, list(argv)) as context:
         watchbell.invoke(context)
 

@@ -192,7 +192,7 @@ def stored_sources(path: Path) -> tuple[SourceSettings, ...]:
                 name = f"{kind}/{one.name}" if any(other.kind == kind for other in found) else kind
                 found.append(_stored_source(kind, name, one))
     except ConfigError as error:
-        return (SourceSettings(kind=UNREADABLE, options={"detail": str(error)}),)
+        return (SourceSettings(kind=UNREADABLE, options={"name": INTEGRATIONS_FILE, "detail": str(error)}),)
     return tuple(found)
 
 

@@ -177,9 +177,7 @@ def test_a_broken_integrations_file(world: World) -> None:
     checks = world.doctor()
     assert world.last.code == 3
     assert "integrations.json" in checks["slack"][0]["detail"]
-    assert checks["source integrations" if "source integrations" in checks else "source unreadable"][0]["status"] == (
-        "problem"
-    )
+    assert checks["source integrations.json"][0]["status"] == "problem"
 
 
 def test_settings_that_are_wrong_do_not_keep_it_from_looking_on(world: World) -> None:

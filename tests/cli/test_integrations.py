@@ -167,6 +167,31 @@ def test_a_provider_that_cannot_be_reached_is_7_and_a_missing_token_is_4(
     assert "cannot connect" in ended.out
 
 
+def test_a_slack_app_that_may_not_write_is_told_which_scope_it_lacks(watchbell: Run, chats: ChatServer) -> None:
+    watchbell("integrations", "set", "slack", stdin=SLACK)
+    body = json.dumps({"ok": True, "user": "watchbell"})
+    for scopes, code in (("channels:read,users:read", 4), ("channels:read,chat:write", 0)):
+        chats.fault(provider="slack", status=200, accept=False, body=body, headers={"X-OAuth-Scopes": scopes})
+        ended = watchbell("integrations", "test", "slack")
+        assert ended.code == code
+        assert ("without the scope chat:write" in ended.out) == (code == 4)
+
+
+@pytest.mark.parametrize("service", ["slack", "telegram", "discord"])
+def test_a_provider_that_answers_with_something_else_proves_nothing_of_the_token(
+    watchbell: Run, chats: ChatServer, service: str
+) -> None:
+    watchbell("integrations", "set", service, stdin=TOKENS[service])
+    chats.fault(provider=service, status=502, accept=False, body="<html>Bad gateway</html>")
+    ended = watchbell("integrations", "test", service)
+    assert ended.code == 7
+    assert "HTTP 502" in ended.out
+    chats.fault(provider=service, status=429, accept=False, body="{}")
+    limited = watchbell("integrations", "test", service)
+    assert limited.code == 0
+    assert "too many requests" in limited.out
+
+
 def test_webhooks_are_tried_without_a_message(watchbell: Run, chats: ChatServer) -> None:
     watchbell("integrations", "set", "slack", stdin=f"{chats.url}/slack/services/T1/B1/0123456789abcdef")
     watchbell("integrations", "set", "discord", stdin=f"{chats.url}/discord/api/webhooks/123456789012345678/token")

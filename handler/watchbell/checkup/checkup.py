@@ -15,7 +15,9 @@ from watchbell.errors import ConfigError, WatchbellError
 from watchbell.heartbeat import FAILING
 from watchbell.instants import epoch_seconds
 from watchbell.settings import Settings, load_settings
-from watchbell.stores.local.store import DATABASE
+from watchbell.stores.interface import Store
+from watchbell.stores.local.store import DATABASE, TASKS_FILE
+from watchbell.tasks import Task
 from watchbell.wiring import open_store
 
 _STALE_METRICS_SECONDS = 300
@@ -52,26 +54,33 @@ def _settings(environ: Mapping[str, str]) -> tuple[Settings | None, list[Check]]
 
 
 def _with_store(settings: Settings, clock: Clock, *, offline: bool) -> Iterator[Check]:
-    if not (settings.home / DATABASE).exists() and not (settings.home / "scheduler_tasks.json").exists():
+    """Look at tasks, runs and the timer, and at what the tasks need from outside."""
+    tasks: list[Task] = []
+    if (settings.home / DATABASE).exists() or (settings.home / TASKS_FILE).exists():
+        with open_store(settings) as store:
+            yield from _ledger(store, clock, tasks)
+    else:
         yield warning("tasks", "there are none", "watchbell cron add --help")
-        return
-    with open_store(settings) as store:
-        now = clock.now()
-        records = store.ticks.records(now - SINCE)
-        yield check_clock(records, now)
-        tasks = []
-        try:
-            tasks = active(store.tasks.listing().tasks)
-        except ConfigError as error:
-            yield problem("tasks", str(error), "the last good definitions go on firing; mend the file", CONFIG)
-        else:
-            yield from check_tasks(store)
-            yield from check_runs(store, now)
-        timer = check_timer(records, now)
-        yield timer if tasks else _softened(timer)
     checks, times = check_reach(settings, tasks, clock, offline=offline)
     yield from checks if tasks else map(_softened, checks)
     yield from check_against_servers(times, clock.now())
+
+
+def _ledger(store: Store, clock: Clock, tasks: list[Task]) -> Iterator[Check]:
+    """Look at what the store holds, and add the tasks that expect to fire to `tasks`."""
+    now = clock.now()
+    records = store.ticks.records(now - SINCE)
+    yield check_clock(records, now)
+    try:
+        tasks += active(store.tasks.listing().tasks)
+    except ConfigError as error:
+        yield problem("tasks", str(error), "the last good definitions go on firing; mend the file", CONFIG)
+        yield check_timer(records, now)
+        return
+    yield from check_tasks(store)
+    yield from check_runs(store, now)
+    timer = check_timer(records, now)
+    yield timer if tasks else _softened(timer)
 
 
 def _softened(check: Check) -> Check:

@@ -9,7 +9,7 @@ from watchbell.checkup.checks import CREDENTIALS, SOURCE, Check, named, ok, prob
 from watchbell.clock import Clock
 from watchbell.credentials import WITHOUT_TOKEN, resolve
 from watchbell.delivery.place import is_webhook
-from watchbell.errors import ConfigError, CredentialError
+from watchbell.errors import ConfigError, CredentialError, WatchbellError
 from watchbell.settings import Settings, SourceSettings
 from watchbell.tasks import Target, Task
 
@@ -113,7 +113,12 @@ def _at_once(jobs: Sequence[Job]) -> list[Probed | None]:
     results: list[Probed | None] = [None] * len(jobs)
 
     def run(index: int) -> None:
-        results[index] = jobs[index][1]()
+        name, look = jobs[index]
+        try:
+            results[index] = look()
+        except Exception as error:  # noqa: BLE001  one check that breaks must not hide the others
+            said = f"a bug in this check: {type(error).__name__}"
+            results[index] = Probed(problem(name, said, "please report it", WatchbellError.exit_code))
 
     threads = [threading.Thread(target=run, args=(index,), daemon=True) for index in range(len(jobs))]
     for thread in threads:

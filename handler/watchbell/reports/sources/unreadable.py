@@ -8,7 +8,7 @@ from watchbell.reports.interface import Coverage, CoverageStatus, Evidence
 class Unreadable:
     """Always fails, with the reason."""
 
-    name = "integrations"
+    name = "integrations.json"
     required = True
 
     def __init__(self, detail: str) -> None:

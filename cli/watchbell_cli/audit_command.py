@@ -57,7 +57,7 @@ def audit_tasks(tasks: tuple[str, ...], since: datetime, fail_on_missed: bool, a
     due and still within its grace is open, and no gap; what has passed its grace without a tick is one. Removed tasks
     are audited too.
 
-    Exit code 5 when there is a gap, a twin, or a row that nothing expected.
+    Exit code 5 when there is a gap, a twin, a row that nothing expected, or a task that no tick has seen.
 
     \b
     Example:
@@ -69,10 +69,7 @@ def audit_tasks(tasks: tuple[str, ...], since: datetime, fail_on_missed: bool, a
         print_json(to_json(report.audits, report.names, report.period, report.facts))
     else:
         show_audits(report.audits, report.names, report.period, report.facts)
-    if not all(one.is_whole for one in report.audits):
-        raise click.exceptions.Exit(StoreError.exit_code)
-    if fail_on_missed and any(one.missed.total() for one in report.audits):
-        raise click.exceptions.Exit(DeliveryError.exit_code)
+    raise click.exceptions.Exit(_exit_code(report, fail_on_missed=fail_on_missed))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +82,21 @@ class _Report:
     facts: dict[str, Any]
 
 
+def _exit_code(report: _Report, *, fail_on_missed: bool) -> int:
+    if report.facts["not_indexed"] or not all(one.is_whole for one in report.audits):
+        return StoreError.exit_code
+    if report.facts["broken"]:
+        return ConfigError.exit_code
+    return DeliveryError.exit_code if fail_on_missed and any(one.missed.total() for one in report.audits) else 0
+
+
 def _audited(texts: Sequence[str], since: datetime) -> _Report:
     settings = load_settings()
     at = now()
     with open_store(settings) as store:
         begins = store.runs.ledger_starts()
         start = max(instant for instant in (since, begins, at - settings.keep_history) if instant is not None)
-        period = Period(start=start, now=at)
+        period = Period(start=min(start, at), now=at)
         known = store.runs.known_task_ids()
         names, unseen, broken = _definitions(store, known)
         ids = list(dict.fromkeys(known_id(store, text) for text in texts)) or known

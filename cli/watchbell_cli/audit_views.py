@@ -6,10 +6,11 @@ from typing import Any
 
 from watchbell.audit import Audit, Period
 from watchbell.instants import format_instant, format_minute
-from watchbell_cli.output import print_fields, print_table, print_text, say, warn
+from watchbell_cli.output import print_fields, print_table, print_text, warn
 
 _COLUMNS = ("TASK", "EXPECTED", "RAN", "LATE", "MISSED", "SKIPPED", "OPEN", "LEDGER")
 _FINDINGS_SHOWN = 20
+_UNSEEN_SHOWN = 5
 
 
 def to_json(
@@ -20,7 +21,7 @@ def to_json(
         "since": format_instant(period.start),
         "until": format_instant(period.now),
         **facts,
-        "clean": all(one.is_whole for one in audits),
+        "clean": all(one.is_whole for one in audits) and not facts["not_indexed"],
         "tasks": [_audit_to_json(one, names.get(one.task_id)) for one in audits],
     }
 
@@ -55,8 +56,12 @@ def show_audits(audits: Sequence[Audit], names: Mapping[str, str], period: Perio
         print_table(_COLUMNS, rows, flexible=(0,), notes=[_findings(one) for one in audits])
     if facts["broken"]:
         warn(f"the names are not known: {facts['broken']}")
-    for task_id in facts["not_indexed"][:_FINDINGS_SHOWN]:
-        say(f"{task_id} is not audited: it is in the tasks file, but no tick has seen it yet")
+    unseen = facts["not_indexed"]
+    if unseen:
+        shown = ", ".join(unseen[:_UNSEEN_SHOWN]) + (
+            f" and {len(unseen) - _UNSEEN_SHOWN} more" if unseen[_UNSEEN_SHOWN:] else ""
+        )
+        warn(f"nothing is known of {shown}: in the tasks file, but no tick has come since; is a timer at work?")
 
 
 def _period_text(period: Period, facts: Mapping[str, Any]) -> str:
@@ -87,7 +92,8 @@ def _sums(audits: Sequence[Audit]) -> list[tuple[str, str]]:
 
 def _verdict(audits: Sequence[Audit]) -> str:
     if all(one.is_whole for one in audits):
-        return "whole: no gaps, no twins"
+        is_empty = not any(one.expected for one in audits)
+        return "nothing to prove: no fire time was expected" if is_empty else "whole: no gaps, no twins"
     holes = [hole for one in audits for hole in one.holes]
     gaps = f"{_counted(len(holes), 'gap')} ({_counted(sum(hole.count for hole in holes), 'fire time')})"
     twins, odd = sum(len(one.twins) for one in audits), sum(len(one.unexpected) for one in audits)

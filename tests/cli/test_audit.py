@@ -140,10 +140,24 @@ def test_a_removed_task_is_audited_and_ad_hoc_runs_are_none_of_its_business(watc
     assert (ended.code, ended.json["tasks"][0]["ran"]) == (0, 69)
 
 
-def test_a_task_that_no_tick_has_seen_is_named(watchbell: Run, task_id: str, tasks_file: Path) -> None:
+def test_a_task_that_no_tick_has_seen_is_named_with_exit_code_5(watchbell: Run, task_id: str, tasks_file: Path) -> None:
     tasks = json.loads(tasks_file.read_text())
     tasks_file.write_text(json.dumps([*tasks, tasks[0] | {"id": "byhand", "name": ""}]))
-    assert "byhand is not audited" in watchbell("cron", "audit").err
+    ended = watchbell("cron", "audit")
+    assert ended.code == 5
+    assert "nothing is known of byhand" in ended.err
+    assert not watchbell("cron", "audit", "--json").json["clean"]
+    assert watchbell("cron", "audit", task_id).code == 0
+
+
+def test_a_tasks_file_that_cannot_be_read_is_said_with_exit_code_3_while_the_ledger_is_still_audited(
+    watchbell: Run, task_id: str, tasks_file: Path
+) -> None:
+    tasks_file.write_text("[{")
+    ended = watchbell("cron", "audit")
+    assert ended.code == 3
+    assert "whole: no gaps" in ended.out
+    assert "line 1" in ended.err
 
 
 def test_an_empty_home_has_no_ledger_and_says_so(watchbell: Run, home: Path) -> None:
@@ -158,3 +172,13 @@ def test_a_since_that_cannot_be_read_is_refused_in_one_line(watchbell: Run, task
     ended = watchbell("cron", "audit", f"--since={since}")
     assert (ended.code, ended.out) == (2, "")
     assert "--since" in ended.err
+
+
+def test_what_real_ticks_have_done_is_whole(watchbell: Run, add: Run, home: Path) -> None:
+    add(cron="* * * * *")
+    for ahead in (1, 2):
+        minute = format_minute(datetime.now(UTC) + timedelta(minutes=ahead))
+        assert watchbell("tick", "--at", minute).code == 0
+    (one,) = watchbell("cron", "audit", "--json").json["tasks"]
+    assert one["clean"]
+    assert one["ran"] + sum(one["missed"].values()) == one["expected"] >= 1

@@ -12,12 +12,11 @@ from watchbell.desired import Plan, plan_apply
 from watchbell.errors import UsageError
 from watchbell.stores.interface import RawTask
 from watchbell.tasks import json_type
-from watchbell_cli.definitions import credential_params
 from watchbell_cli.home import now
 from watchbell_cli.options import as_json
-from watchbell_cli.output import print_json, say, warn
+from watchbell_cli.output import print_json, say
 from watchbell_cli.plan_views import plan_to_json, show_plan
-from watchbell_cli.plans import refuse_mistakes, stored_definitions, write_plan
+from watchbell_cli.plans import refuse_mistakes, stored_definitions, warn_of_credentials, write_plan
 from watchbell_cli.task_documents import Document, read_document
 
 _TOP = ("tasks", "set", "watchbell_export", "$schema")
@@ -64,7 +63,7 @@ def apply(name: str, prune: bool, dry_run: bool, as_json: bool) -> None:
     plan = _planned(wanted, stored_definitions(), prune, at)
     if plan.effective and not dry_run:
         write_plan(lambda raws: _planned(wanted, raws, prune, at), plan, at)
-    _warn_of_credentials(plan)
+    warn_of_credentials(plan)
     if as_json:
         print_json(plan_to_json(plan, at, applied=not dry_run))
     else:
@@ -102,12 +101,3 @@ def _planned(wanted: _Wanted, raws: list[RawTask], prune: bool, at: datetime) ->
     plan = plan_apply(wanted.entries, raws, set_name=wanted.set_name, prune=prune, now=at)
     refuse_mistakes(plan, wanted.document)
     return plan
-
-
-def _warn_of_credentials(plan: Plan) -> None:
-    for change in plan.effective:
-        found = credential_params(change.new_task.params) if change.new_task else []
-        if found:
-            warn(
-                f"{change.id}: {', '.join(found)} in the params looks like a credential; integrations.json is the place"
-            )

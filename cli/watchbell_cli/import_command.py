@@ -18,7 +18,7 @@ from watchbell_cli.home import now
 from watchbell_cli.options import as_json
 from watchbell_cli.output import print_json, say
 from watchbell_cli.plan_views import plan_to_json, show_plan
-from watchbell_cli.plans import refuse_mistakes, stored_definitions, write_plan
+from watchbell_cli.plans import refuse_mistakes, stored_definitions, warn_of_credentials, write_plan
 from watchbell_cli.task_documents import Document, read_document
 from watchbell_cli.times import fires_after
 
@@ -82,6 +82,7 @@ def import_tasks(
         show_plan(found.plan, at)
     for note in found.notes:
         say(f"note: {note}")
+    warn_of_credentials(found.plan)
     if dry_run:
         undecided = open_question and weekdays is None
         say("a dry run: nothing was written" + ("; shown with standard weekdays, say --weekdays" if undecided else ""))

@@ -85,12 +85,17 @@ def fire_lines(goes: _Fires, comes: _Fires, task: Task | None) -> list[str]:
     zone = task.timezone if task else "UTC"
     if not goes and not comes:
         return [f"    next {DAYS} days: the same fires"]
-    lines = [f"    next {DAYS} days: {len(goes)} fires go, {len(comes)} come"]
+    counts = [f"{_counted(fires)} {verb}" for fires, verb in ((goes, "go"), (comes, "come")) if fires]
+    lines = [f"    next {DAYS} days: {', '.join(counts)}"]
     for sign, fires in (("-", goes), ("+", comes)):
         lines += [f"      {sign} {local(fire, zone)}  {format_minute(fire)}" for fire in islice(fires, _FIRES_SHOWN)]
         if len(fires) > _FIRES_SHOWN:
             lines.append(f"      {sign} and {len(fires) - _FIRES_SHOWN} more")
     return lines
+
+
+def _counted(fires: _Fires) -> str:
+    return f"{len(fires)} fire{'' if len(fires) == 1 else 's'} to"
 
 
 def _fields(change: Change) -> list[tuple[str, Any, Any]]:

@@ -10,8 +10,9 @@ from watchbell.desired import Plan
 from watchbell.errors import TryAgain, UsageError
 from watchbell.settings import load_settings
 from watchbell.stores.interface import RawTask, Store
+from watchbell_cli.definitions import credential_params
 from watchbell_cli.home import now, opened_store
-from watchbell_cli.output import complain, say
+from watchbell_cli.output import complain, say, warn
 from watchbell_cli.task_documents import Document
 
 Planner = Callable[[list[RawTask]], Plan]
@@ -64,3 +65,13 @@ def _raw_definitions(store: Store) -> list[RawTask]:
     with suppress(_OnlyLooking):
         store.tasks.change(look, now=now())
     return found
+
+
+def warn_of_credentials(plan: Plan) -> None:
+    """Say which of the definitions hold what looks like a credential."""
+    for change in plan.effective:
+        found = credential_params(change.new_task.params) if change.new_task else []
+        if found:
+            warn(
+                f"{change.id}: {', '.join(found)} in the params looks like a credential; integrations.json is the place"
+            )

@@ -8,9 +8,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from watchbell.desired import FIELDS, plan_apply
+from watchbell.desired import FIELDS, Plan, plan_apply
+from watchbell.errors import TryAgain
 from watchbell.instants import parse_instant
 from watchbell.tasks import DEFAULT_DELIVER_WITHIN_HOURS, MAX_GRACE_MINUTES, MAX_WINDOW_HOURS
+from watchbell_cli.plans import write_plan
 from watchbell_cli.task_schema import MAX_DELIVER_WITHIN_HOURS, file_schema
 
 Run = Callable[..., Any]
@@ -49,7 +51,7 @@ def test_a_file_is_applied_once_and_a_second_time_nothing_is_left_to_change(
     ended = watchbell("cron", "apply", "-f", str(file))
     assert (ended.code, ended.err) == (0, "")
     assert "2 to add, 0 unchanged" in ended.out
-    assert "next 7 days: 0 fires go, 5 come" in ended.out
+    assert "next 7 days: 5 fires to come" in ended.out
     assert "09:00 +01:00" in ended.out or "09:00 +02:00" in ended.out
     tasks = stored(tasks_file)
     assert (tasks["Payments digest"]["provider"], tasks["Payments digest"]["targets"]) == ("slack", ["telegram:-1001"])
@@ -81,7 +83,7 @@ def test_a_change_is_shown_field_by_field_and_in_the_fires_of_the_next_seven_day
     assert (ended["unchanged"], ended["applied"]) == (1, False)
     shown = watchbell("cron", "apply", "-f", str(file)).out
     assert "cron: 0 8 * * mon -> 0 10 * * mon" in shown
-    assert "next 7 days: 1 fires go, 1 come" in shown
+    assert "next 7 days: 1 fire to go, 1 fire to come" in shown
     after = stored(tasks_file)["Audit"]
     assert (after["id"], after["created_at"], after["cron"]) == (before["id"], before["created_at"], "0 10 * * mon")
 
@@ -233,6 +235,21 @@ def test_a_broken_stored_task_can_be_mended_and_others_are_left_as_they_are(
     assert watchbell("cron", "apply", "-f", str(file)).code == 0
     assert stored(tasks_file)["Audit"]["cron"] == "0 8 * * mon"
     assert stored(tasks_file)[""] == {"id": "bbbb", "cron": 6, "name": ""}
+
+
+def test_a_plan_is_not_carried_out_when_somebody_has_changed_the_tasks_since_it_was_shown(
+    watchbell: Run, file: Path, tasks_file: Path
+) -> None:
+    watchbell("cron", "apply", "-f", str(file))
+    before = tasks_file.read_bytes()
+    entries = [base(name="Audit"), base(name="New")]
+
+    def planned(raws: list[dict[str, Any]]) -> Plan:
+        return plan_apply(entries, raws, set_name="default", prune=False, now=NOW)
+
+    with pytest.raises(TryAgain, match="changed by somebody else"):
+        write_plan(planned, planned([]), NOW)
+    assert tasks_file.read_bytes() == before
 
 
 def base(**fields: Any) -> dict[str, Any]:

@@ -152,6 +152,16 @@ def test_an_export_of_ours_is_never_asked_about_its_weekdays(
     assert stored(tasks_file)[task_id]["cron"] == "0 9 * * 1-5"
 
 
+def test_a_credential_in_the_ancestors_file_is_kept_said_and_not_shown(
+    watchbell: Run, file: Path, tasks_file: Path
+) -> None:
+    write(file, ancestor("aaaa", cron="0 9 * * *", params={"bot_token": SECRET}))
+    ended = watchbell("cron", "import", str(file), "--yes")
+    assert "bot_token in the params looks like a credential" in ended.err
+    assert SECRET not in ended.out + ended.err
+    assert stored(tasks_file)["aaaa"]["params"] == {"bot_token": SECRET}
+
+
 def test_two_day_fields_are_pointed_out_as_the_ancestor_wanted_both(watchbell: Run, file: Path) -> None:
     write(file, ancestor("aaaa", cron="0 9 13 * fri"))
     assert "here either of them is enough" in watchbell("cron", "import", str(file), "--yes").err

@@ -21,7 +21,7 @@ def pages() -> dict[Path, str]:
 def _commands() -> str:
     lines = ["# Commands", "", "Generated from the program; `-h` shows the same.", ""]
     for path, command in _walk(("watchbell",), watchbell):
-        context = click.Context(command, info_name=" ".join(path), max_content_width=100, terminal_width=100)
+        context = click.Context(command, info_name=" ".join(path), terminal_width=100, **watchbell.context_settings)
         lines += [f"## {' '.join(path)}", "", "```text", command.get_help(context).rstrip(), "```", ""]
     return "\n".join(lines)
 
@@ -29,7 +29,7 @@ def _commands() -> str:
 def _walk(path: tuple[str, ...], command: click.Command) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     yield path, command
     if isinstance(command, click.Group):
-        context = click.Context(command)
+        context = click.Context(command, **watchbell.context_settings)
         for name in command.list_commands(context):
             child = command.get_command(context, name)
             if child is not None:

@@ -14,19 +14,18 @@ from watchbell.metrics import Family, to_text, write_metrics
 from watchbell.stores.interface import TickRecord
 from watchbell.stores.local import LocalStore
 
-NOW = datetime.now(UTC)
-
 
 @pytest.mark.service("promtool")
 def test_promtool_finds_nothing_to_say_about_the_metrics(tmp_path: Path, program: Callable[[str], str | None]) -> None:
+    now = datetime.now(UTC)
     environ = {"WATCHBELL_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     store = LocalStore(tmp_path)
     store.tasks.change(
         lambda raws: [*raws, raw_task("a1b2c3d4e5f6", "console:log"), raw_task("b1b2c3d4e5f6", "slack:C1")],
-        now=NOW - timedelta(minutes=5),
+        now=now - timedelta(minutes=5),
     )
     for minutes in (9, 7, 3):
-        at = NOW - timedelta(minutes=minutes)
+        at = now - timedelta(minutes=minutes)
         store.ticks.record(TickRecord(minute=at, ran_at=at, timer="cron", machine=os.uname().nodename))
     store.close()
     path = tmp_path / "watchbell.prom"
@@ -36,7 +35,7 @@ def test_promtool_finds_nothing_to_say_about_the_metrics(tmp_path: Path, program
     assert 'watchbell_recent_missed_fires{reason="past grace"}' in text
     assert "watchbell_recent_lost_ticks 6" in text
     assert _lint(program, text) == ""
-    write_metrics(tmp_path / "empty.prom", LocalStore(_folder(tmp_path / "empty")), now=NOW, exit_code=0)
+    write_metrics(tmp_path / "empty.prom", LocalStore(_folder(tmp_path / "empty")), now=now, exit_code=0)
     assert _lint(program, (tmp_path / "empty.prom").read_text()) == ""
 
 

@@ -222,7 +222,7 @@ class TestUnreadable:
     def test_a_huge_file_of_good_tasks_is_read(self, home: Path, store: LocalStore) -> None:
         put(home, [raw_task(params={"text": "x" * 20_000_000}), raw_task("bbbb")], at("08:31"))
         assert refresh(store, "08:40:01") == []
-        assert store.tasks.due(at("09:00")) == [TASK, "bbbb"]
+        assert set(store.tasks.due(at("09:00"))) == {TASK, "bbbb"}
 
     def test_a_folder_in_its_place_is_a_clear_error(self, home: Path, store: LocalStore) -> None:
         file_of(home).mkdir()
@@ -556,7 +556,7 @@ class TestFiles:
         assert not list(home.glob("*.tmp"))
         put(home, [raw_task(), raw_task("bbbb")], at("08:40"))
         assert refresh(store, "08:41:01") == []
-        assert store.tasks.due(at("09:00")) == [TASK, "bbbb"]
+        assert set(store.tasks.due(at("09:00"))) == {TASK, "bbbb"}
         store.close()
 
     def test_a_home_that_is_not_there_is_a_clear_error(self, tmp_path: Path) -> None:

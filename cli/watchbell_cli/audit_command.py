@@ -16,7 +16,7 @@ from watchbell.instants import format_instant, format_minute, parse_instant
 from watchbell.schedule import Schedule
 from watchbell.settings import load_settings
 from watchbell.stores.interface import Run, Store
-from watchbell.wiring import open_store
+from watchbell.wiring.stores import open_store
 from watchbell_cli.audit_views import show_audits, to_json
 from watchbell_cli.home import now
 from watchbell_cli.lookup import known_id

@@ -7,7 +7,7 @@ from datetime import datetime
 from watchbell.clock import SystemClock
 from watchbell.settings import load_settings
 from watchbell.stores.interface import Store
-from watchbell.wiring import open_store
+from watchbell.wiring.stores import open_store
 
 
 @contextmanager

@@ -14,8 +14,9 @@ from watchbell.errors import CredentialError
 from watchbell.instants import format_instant
 from watchbell.integrations import CHATS, FIELDS, active_credentials, field_of
 from watchbell.redaction import remember_secret
-from watchbell.settings import UNREADABLE, Settings, stored_sources
-from watchbell.wiring import make_providers
+from watchbell.settings import Settings
+from watchbell.settings.sources import UNREADABLE, stored_sources
+from watchbell.wiring.providers import make_providers
 
 _SECONDS = 30.0
 

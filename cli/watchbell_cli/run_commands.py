@@ -17,7 +17,8 @@ from watchbell.reports.interface import Report
 from watchbell.reports.pipeline import build_or_notice
 from watchbell.settings import Settings, load_settings
 from watchbell.tasks import Task
-from watchbell.wiring import make_pipeline, open_store
+from watchbell.wiring.pipelines import make_pipeline
+from watchbell.wiring.stores import open_store
 from watchbell_cli.by_hand import by_hand, end_with
 from watchbell_cli.lookup import find_task
 from watchbell_cli.options import Instant, as_json, task_argument

@@ -17,7 +17,7 @@ import click
 from watchbell.clock import Clock, SystemClock
 from watchbell.instants import MINUTE, floor_minute, format_minute
 from watchbell.settings import load_settings
-from watchbell.wiring import open_store
+from watchbell.wiring.stores import open_store
 from watchbell_cli.tick_command import stop_on_signals
 
 log = logging.getLogger("watchbell")

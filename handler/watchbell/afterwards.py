@@ -69,7 +69,7 @@ def metrics_file(settings: Settings, named: str | None) -> Path | None:
 
 def after_idle_tick(environ: Mapping[str, str], named: str | None) -> None:
     """Tell others of a tick that the gate has sent home; never raises."""
-    from watchbell.wiring import open_store
+    from watchbell.wiring.stores import open_store
 
     try:
         settings = load_settings(environ)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from watchbell.claims import Status
-from watchbell.settings import _SOURCE_KEYS, _TOP_KEYS
+from watchbell.settings import TOP_KEYS
+from watchbell.settings.sources import SOURCE_KEYS
 from watchbell.tasks import Kind
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ def test_every_variable_that_the_program_reads_is_documented() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    keys = {*_TOP_KEYS, *(key for keys in _SOURCE_KEYS.values() for key in keys)} - {"sources"}
+    keys = {*TOP_KEYS, *(key for keys in SOURCE_KEYS.values() for key in keys)} - {"sources"}
     assert {key for key in keys if key not in text("settings.md")} == set()
 
 

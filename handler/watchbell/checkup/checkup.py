@@ -18,7 +18,7 @@ from watchbell.settings import Settings, load_settings
 from watchbell.stores.interface import Store
 from watchbell.stores.local.store import DATABASE, TASKS_FILE
 from watchbell.tasks import Task
-from watchbell.wiring import open_store
+from watchbell.wiring.stores import open_store
 
 _STALE_METRICS_SECONDS = 300
 

@@ -10,7 +10,8 @@ from watchbell.clock import Clock
 from watchbell.credentials import WITHOUT_TOKEN, resolve
 from watchbell.delivery.place import is_webhook
 from watchbell.errors import ConfigError, CredentialError, WatchbellError
-from watchbell.settings import Settings, SourceSettings
+from watchbell.settings import Settings
+from watchbell.settings.sources import SourceSettings
 from watchbell.tasks import Target, Task
 
 _PATIENCE_SECONDS = 25.0

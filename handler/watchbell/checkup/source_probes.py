@@ -11,8 +11,9 @@ from watchbell.checkup.chat_probes import Probed
 from watchbell.checkup.checks import SOURCE, Check, ok, problem, warning
 from watchbell.clock import Clock
 from watchbell.reports.interface import CoverageStatus
-from watchbell.settings import Settings, SourceSettings
-from watchbell.wiring import make_source
+from watchbell.settings import Settings
+from watchbell.settings.sources import SourceSettings
+from watchbell.wiring.sources import make_source
 
 WINDOW = timedelta(hours=1)
 _ABOUT = {"prometheus": "/api/v1/status/buildinfo", "alertmanager": "/api/v2/status"}

@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from watchbell.reports.interface import (
+    AlertRule,
     AlertSummary,
     Coverage,
     CoverageStatus,
     Episode,
+    Event,
     Evidence,
     Silence,
     Verdict,
@@ -43,7 +45,9 @@ class Findings:
     resolved: tuple[Episode, ...]
     still_firing: tuple[Episode, ...]  # oldest first
     rules: tuple[AlertSummary, ...]  # longest firing time first
-    silences: tuple[Silence, ...]
+    silences: tuple[Silence, ...]  # the first to end comes first
+    alert_rules: tuple[AlertRule, ...]  # of all sources, as they stand now
+    events: tuple[Event, ...]  # oldest first
     problems: tuple[str, ...]  # the worst first
 
     @property
@@ -74,6 +78,8 @@ def find(window: Window, evidence: Sequence[Evidence]) -> Findings:
         still_firing=tuple(e for e in touching if not _ended_before(e, window.end)),
         rules=summarise_rules(touching, window),
         silences=_unique_silences(evidence),
+        alert_rules=tuple(rule for one in evidence for rule in one.rules),
+        events=tuple(sorted((e for one in evidence for e in one.events), key=lambda e: (e.at, e.source, e.text))),
         problems=problems_of(window, evidence),
     )
 

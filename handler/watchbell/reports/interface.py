@@ -110,17 +110,21 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """One alert firing without a break; `end` is None while it still fires."""
+    """One alert firing without a break; `end` is None while it still fires.
+
+    `active_at` is when its condition began to hold (the start of pending), where the source tells.
+    """
 
     labels: Mapping[str, str]
     start: datetime
     end: datetime | None
     annotations: Mapping[str, str] = field(default_factory=dict)
+    active_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """A silence in force now."""
+    """A silence that was in force at some time of the window, or is now: [start, end)."""
 
     id: str
     matchers: str
@@ -131,12 +135,38 @@ class Silence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRule:
+    """An alerting rule as it stands now: what an audit of hygiene, and a back-test of its `for`, start from."""
+
+    name: str
+    group: str
+    for_seconds: float
+    keep_firing_seconds: float
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    health: str = "ok"
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something else that a source saw happen, such as a restart, a reload of rules, or a gap in its samples."""
+
+    at: datetime
+    source: str
+    text: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What a source found in [start, end). `covered_from` is the instant from which it provably watched."""
 
     coverage: Coverage
     episodes: tuple[Episode, ...] = ()
     silences: tuple[Silence, ...] = ()
+    rules: tuple[AlertRule, ...] = ()
+    events: tuple[Event, ...] = ()
     covered_from: datetime | None = None
 
 
@@ -152,13 +182,17 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRequest:
-    """What a pipeline is asked for. `params` hold no credentials any more."""
+    """What a pipeline is asked for. `params` hold no credentials any more.
+
+    `previous` is the task's last scheduled report that was settled, if any: what "changed since" is measured against.
+    """
 
     task_id: str
     name: str
     kind: Kind
     window: Window
     params: Mapping[str, Any]
+    previous: Report | None = None
 
 
 class Pipeline(Protocol):

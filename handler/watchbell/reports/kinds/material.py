@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from watchbell.clock import Clock
@@ -27,6 +27,11 @@ class Querier(Protocol):
 
     def ask(self, promql: str, at: datetime) -> list[tuple[dict[str, str], float]]:
         """Return labels and value of each series at `at`; raises SourceError."""
+
+    def ask_range(
+        self, promql: str, start: datetime, end: datetime, *, step: timedelta
+    ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        """Return labels and (Unix seconds, value) points of each series over [start, end]; raises SourceError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,6 +86,23 @@ class Prometheus:
             raise SourceError(f"{self._reader.address} answered only in part: {session.warnings[0]}")
         return found
 
+    def ask_range(
+        self, promql: str, start: datetime, end: datetime, *, step: timedelta
+    ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        """Return labels and (Unix seconds, value) points of each series over [start, end]; raises SourceError."""
+        session = _Session(self._reader, Deadline(self._clock, self._deadline_seconds))
+        times = {"start": _number(start), "end": _number(end), "step": f"{step.total_seconds():.3f}"}
+        try:
+            series = session.ask("/api/v1/query_range", {"query": promql, **times})["result"]
+            found = [
+                (dict(one["metric"]), [(float(at), float(value)) for at, value in one["values"]]) for one in series
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise SourceError(self._unknown_shape(error)) from None
+        if session.warnings:
+            raise SourceError(f"{self._reader.address} answered only in part: {session.warnings[0]}")
+        return found
+
     def _rules(self, session: "_Session") -> "_Rules":
         answer = self._reader.get("/api/v1/rules", {"type": "alert"}, session.deadline)
         return _Rules.parse(session.data(answer)["groups"])

@@ -1,0 +1,97 @@
+"""The only reader of the environment and of config.toml; everything else is given Settings."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from watchbell.errors import ConfigError
+from watchbell.settings.sources import INTEGRATIONS_FILE, SourceSettings, named_sources, stored_sources
+from watchbell.settings.table import Table, read_toml
+from watchbell.tasks import Target
+
+CONFIG_FILE = "config.toml"
+TOP_KEYS = ("ops_target", "deadline_seconds", "workers", "history_days", "metrics_file", "sources")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment and config.toml say."""
+
+    home: Path
+    config_file: Path
+    environ: Mapping[str, str] = field(repr=False)
+    sources: tuple[SourceSettings, ...]
+    slack_api_url: str
+    telegram_api_url: str
+    discord_api_url: str
+    ops_target: Target | None = None
+    deadline: timedelta = timedelta(minutes=5)
+    workers: int = 8
+    keep_history: timedelta = timedelta(days=400)
+    metrics_file: Path | None = None
+    heartbeat_url: str | None = field(default=None, repr=False)  # a secret
+    names_sources: bool = True  # config.toml or the environment do; else they are those of integrations.json
+
+    @property
+    def integrations_file(self) -> Path:
+        """Where credentials are looked for first."""
+        return self.home / INTEGRATIONS_FILE
+
+    @property
+    def alert_log(self) -> Path:
+        """The alert log that `watchbell alerts record` appends to."""
+        configured = next((source.options.get("path") for source in self.sources if source.kind == "alert_log"), None)
+        return Path(configured).expanduser() if configured else self.home / "alerts.jsonl"
+
+
+def home_folder(environ: Mapping[str, str]) -> Path:
+    """Return the home: WATCHBELL_HOME, else watchbell in the XDG configuration folder."""
+    if environ.get("WATCHBELL_HOME"):
+        return Path(environ["WATCHBELL_HOME"]).expanduser()
+    base = environ.get("XDG_CONFIG_HOME")
+    return (Path(base) if base else Path.home() / ".config") / "watchbell"
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment and config.toml; raises ConfigError naming the file and the key."""
+    environ = dict(os.environ) if environ is None else environ
+    home = home_folder(environ)
+    store = environ.get("WATCHBELL_STORE", "local")
+    if store not in ("", "local"):
+        raise ConfigError(f"WATCHBELL_STORE={store!r} is not a store that this version knows; unset it, or write local")
+    path = Path(environ["WATCHBELL_CONFIG"]).expanduser() if environ.get("WATCHBELL_CONFIG") else home / CONFIG_FILE
+    table = Table(path, read_toml(path, must_exist=bool(environ.get("WATCHBELL_CONFIG"))), TOP_KEYS)
+    named = named_sources(path, table.get("sources", dict, {}), environ)
+    return Settings(
+        home=home,
+        config_file=path,
+        environ=environ,
+        sources=named or stored_sources(home / INTEGRATIONS_FILE) or (SourceSettings(kind="alert_log"),),
+        names_sources=bool(named),
+        slack_api_url=environ.get("WATCHBELL_SLACK_API_URL") or "https://slack.com/api",
+        telegram_api_url=environ.get("WATCHBELL_TELEGRAM_API_URL") or "https://api.telegram.org",
+        discord_api_url=environ.get("WATCHBELL_DISCORD_API_URL") or "https://discord.com/api/v10",
+        ops_target=_ops_target(table),
+        deadline=timedelta(seconds=table.whole("deadline_seconds", 300, 10, 900)),
+        workers=table.whole("workers", 8, 1, 64),
+        keep_history=timedelta(days=table.whole("history_days", 400, 1, 36_500)),
+        metrics_file=_metrics_file(table),
+        heartbeat_url=environ.get("WATCHBELL_HEARTBEAT_URL") or None,
+    )
+
+
+def _ops_target(table: Table) -> Target | None:
+    text = table.get("ops_target", str, None)
+    if text is None:
+        return None
+    try:
+        return Target.parse(text)
+    except ValueError as error:
+        raise ConfigError(f"{table.path}: ops_target: {error}") from None
+
+
+def _metrics_file(table: Table) -> Path | None:
+    text = table.get("metrics_file", str, None)
+    return Path(text).expanduser() if text else None

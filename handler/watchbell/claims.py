@@ -245,7 +245,10 @@ def _change(old: Task, new: Task | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Where an owner runs: the machine, and its boot, within which file locks can be believed."""
+    """Where an owner runs: the machine, and its boot, within which file locks can be believed.
+
+    On a store that machines share, boot is empty: there are no locks, and the machine is a name that proves nothing.
+    """
 
     machine: str
     boot: str
@@ -259,8 +262,8 @@ def owner_is_gone(
     On the same boot of the same machine its file lock tells, whatever the clock says; an earlier boot of this
     machine is gone for certain; elsewhere only the end of the lease, with a margin for skewed clocks, is proof.
     """
-    if owner_host.boot == here.boot:
+    if here.boot and owner_host.boot == here.boot:
         return lock_is_free()
-    if owner_host.machine == here.machine:
+    if here.boot and owner_host.machine == here.machine:
         return True
     return now > lease_until + CLOCK_SKEW

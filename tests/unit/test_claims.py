@@ -558,3 +558,20 @@ class TestOwners:
         assert not owner_is_gone(
             owner_host=HERE, lease_until=LEASE, here=HERE, lock_is_free=lambda: False, now=LEASE + timedelta(days=365)
         )
+
+    @pytest.mark.parametrize("owner", ["laptop", "elsewhere"])
+    @pytest.mark.parametrize(("after", "gone"), [(timedelta(), False), (CLOCK_SKEW, False), (CLOCK_SKEW * 1.1, True)])
+    def test_on_a_store_that_machines_share_only_leases_tell(self, owner: str, after: timedelta, gone: bool) -> None:
+        here = Host(machine="laptop", boot="")
+        there = Host(machine=owner, boot="")
+        for free in (True, False):
+            assert (
+                owner_is_gone(
+                    owner_host=there,
+                    lease_until=LEASE,
+                    here=here,
+                    lock_is_free=lambda free=free: free,
+                    now=LEASE + after,
+                )
+                is gone
+            )

@@ -64,9 +64,45 @@ def test_what_is_wrong_is_said_by_file_and_key(tmp_path: Path, toml: str, words:
     assert str(tmp_path / "config.toml") in str(caught.value)
 
 
-def test_a_store_that_is_not_known_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="WATCHBELL_STORE='redis:x'"):
-        settings(tmp_path, WATCHBELL_STORE="redis:x")
+@pytest.mark.parametrize("store", ["redis:x", "dynamodb", "dynamo:x", "LOCAL", "local:x"])
+def test_a_store_that_is_not_known_is_refused_with_what_to_write(tmp_path: Path, store: str) -> None:
+    with pytest.raises(ConfigError, match=f"WATCHBELL_STORE='{store}' is not a store; .*dynamodb:PREFIX"):
+        settings(tmp_path, WATCHBELL_STORE=store)
+
+
+@pytest.mark.parametrize("prefix", ["", "a b", "a/b", "größe", "x" * 250, "dynamodb:x", "x\n"])
+def test_a_prefix_that_names_no_table_is_refused(tmp_path: Path, prefix: str) -> None:
+    with pytest.raises(ConfigError, match="the prefix is 1 to 249 of"):
+        settings(tmp_path, WATCHBELL_STORE=f"dynamodb:{prefix}")
+
+
+@pytest.mark.parametrize("prefix", ["w", "watchbell", "team-1.prod_eu", "x" * 249])
+def test_the_store_is_dynamodb_by_its_prefix(tmp_path: Path, prefix: str) -> None:
+    assert settings(tmp_path, WATCHBELL_STORE=f"dynamodb:{prefix}").dynamodb_prefix == prefix
+
+
+@pytest.mark.parametrize("store", ["", "local"])
+def test_the_store_is_local_unless_said_otherwise(tmp_path: Path, store: str) -> None:
+    assert settings(tmp_path, WATCHBELL_STORE=store).dynamodb_prefix is None
+
+
+QUEUE = "https://sqs.eu-central-1.amazonaws.com/123456789012/watchbell"
+
+
+def test_a_queue_hands_runs_on_where_the_store_is_shared(tmp_path: Path) -> None:
+    found = settings(tmp_path, WATCHBELL_STORE="dynamodb:w", WATCHBELL_QUEUE_URL=QUEUE)
+    assert found.queue_url == QUEUE
+    assert settings(tmp_path, WATCHBELL_STORE="dynamodb:w").queue_url is None
+
+
+def test_a_queue_needs_a_store_that_is_shared(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="WATCHBELL_QUEUE_URL needs a store that other processes can reach"):
+        settings(tmp_path, WATCHBELL_QUEUE_URL=QUEUE)
+
+
+def test_a_queue_is_named_by_its_url(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="WATCHBELL_QUEUE_URL='watchbell' is not the URL of an SQS queue"):
+        settings(tmp_path, WATCHBELL_STORE="dynamodb:w", WATCHBELL_QUEUE_URL="watchbell")
 
 
 def test_a_config_file_that_is_named_must_exist(tmp_path: Path) -> None:

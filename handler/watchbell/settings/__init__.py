@@ -8,6 +8,7 @@ from pathlib import Path
 
 from watchbell.errors import ConfigError
 from watchbell.settings.sources import INTEGRATIONS_FILE, SourceSettings, named_sources, stored_sources
+from watchbell.settings.store import dynamodb_prefix, queue_url
 from watchbell.settings.table import Table, read_toml
 from watchbell.tasks import Target
 
@@ -26,6 +27,8 @@ class Settings:
     slack_api_url: str
     telegram_api_url: str
     discord_api_url: str
+    dynamodb_prefix: str | None = None  # of the tables' names; None is the local store
+    queue_url: str | None = None
     ops_target: Target | None = None
     deadline: timedelta = timedelta(minutes=5)
     workers: int = 8
@@ -58,9 +61,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the environment and config.toml; raises ConfigError naming the file and the key."""
     environ = dict(os.environ) if environ is None else environ
     home = home_folder(environ)
-    store = environ.get("WATCHBELL_STORE", "local")
-    if store not in ("", "local"):
-        raise ConfigError(f"WATCHBELL_STORE={store!r} is not a store that this version knows; unset it, or write local")
+    prefix = dynamodb_prefix(environ)
     path = Path(environ["WATCHBELL_CONFIG"]).expanduser() if environ.get("WATCHBELL_CONFIG") else home / CONFIG_FILE
     table = Table(path, read_toml(path, must_exist=bool(environ.get("WATCHBELL_CONFIG"))), TOP_KEYS)
     named = named_sources(path, table.get("sources", dict, {}), environ)
@@ -68,6 +69,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         home=home,
         config_file=path,
         environ=environ,
+        dynamodb_prefix=prefix,
+        queue_url=queue_url(environ, prefix),
         sources=named or stored_sources(home / INTEGRATIONS_FILE) or (SourceSettings(kind="alert_log"),),
         names_sources=bool(named),
         slack_api_url=environ.get("WATCHBELL_SLACK_API_URL") or "https://slack.com/api",

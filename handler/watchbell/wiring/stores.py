@@ -5,12 +5,25 @@ from contextlib import contextmanager
 
 from watchbell.errors import ConfigError
 from watchbell.settings import Settings
-from watchbell.stores.local import LocalStore
+from watchbell.stores.interface import Store
 
 
 @contextmanager
-def open_store(settings: Settings, *, create: bool = False) -> Iterator[LocalStore]:
-    """Open the store of `settings`; `create` makes the home folder first."""
+def open_store(settings: Settings, *, create: bool = False) -> Iterator[Store]:
+    """Open the store of `settings`; `create` makes the home folder of a local one first.
+
+    Tables are made by `watchbell store create`, never in passing: whoever runs ticks need not be allowed to.
+    """
+    store = _local(settings, create=create) if settings.dynamodb_prefix is None else _dynamodb(settings)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _local(settings: Settings, *, create: bool) -> Store:
+    from watchbell.stores.local import LocalStore
+
     if create:
         try:
             settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -20,8 +33,15 @@ def open_store(settings: Settings, *, create: bool = False) -> Iterator[LocalSto
         raise ConfigError(
             f"there is no home folder {settings.home}; `watchbell cron add` makes it, or set WATCHBELL_HOME"
         )
-    store = LocalStore(settings.home)
+    return LocalStore(settings.home)
+
+
+def _dynamodb(settings: Settings) -> Store:
+    assert settings.dynamodb_prefix is not None
     try:
-        yield store
-    finally:
-        store.close()
+        from watchbell.stores.dynamodb import DynamoStore
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("boto3", "botocore"):
+            raise
+        raise ConfigError("the DynamoDB store needs boto3: pip install 'watchbell[aws]'") from None
+    return DynamoStore(settings.dynamodb_prefix, keep_history=settings.keep_history)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from watchbell.claims import Gap, Status
+from watchbell.claims import LIVE, Gap
 from watchbell.errors import UsageError
 from watchbell.instants import format_instant, format_minute, parse_instant
 from watchbell.json_shapes import gap_to_json, notes_of, parts_by_target, run_to_json
@@ -102,6 +102,6 @@ def _remarks(run: Run) -> list[str]:
     labelled = (("error", run.error), ("source error", run.source_error))
     remarks = [f"{label}: {redact(text)}" for label, text in labelled if text]
     remarks += [f"note: {note}" for parts in parts_by_target(run).values() for note in notes_of(parts)]
-    if run.status is not Status.RUNNING and run.wake_at is not None:
+    if run.status not in LIVE and run.wake_at is not None:
         remarks.append(f"to be tried again from {format_instant(run.wake_at)} on")
     return remarks

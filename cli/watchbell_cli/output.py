@@ -16,6 +16,7 @@ _COLOURS = {
     "success": "green",
     "quiet": "green",
     "partial": "yellow",
+    "queued": "yellow",
     "waiting": "yellow",
     "skipped": "yellow",
     "failed": "red",

@@ -4,6 +4,7 @@
         │                │   ▲  └────────> unknown (some part may have arrived) ──resolve or retry──> …
         │                │   └─ retry ── waiting (something is owed and has a retry time)
         │                └─ interrupted ad-hoc run ──> abandoned
+        ├──claim, with a queue──> queued ──taken over by whoever gets its message──> running
         └──too late, or not wanted──> a row of `missed` or `skipped` fire times, with count and reason
 
 The current time always comes in as an argument.
@@ -39,6 +40,7 @@ MOST_CRASHES = 3
 class Status(StrEnum):
     """Where a run stands; the picture above says who moves it."""
 
+    QUEUED = "queued"
     RUNNING = "running"
     WAITING = "waiting"
     SUCCESS = "success"
@@ -47,6 +49,10 @@ class Status(StrEnum):
     UNKNOWN = "unknown"
     QUIET = "quiet"
     ABANDONED = "abandoned"
+
+
+#: With one of these a scheduled run keeps its task from being claimed again.
+LIVE = (Status.QUEUED, Status.RUNNING)
 
 
 class GapStatus(StrEnum):
@@ -81,7 +87,7 @@ class Expectation:
     revision: int
     next_fire: datetime | None
     paused_from: datetime | None = None
-    live_run: bool = False  # a scheduled run of this task is running
+    live_run: bool = False  # a scheduled run of this task is running, or queued for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

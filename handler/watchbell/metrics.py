@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from watchbell.atomic_file import replace_file
-from watchbell.claims import GapStatus, Status
+from watchbell.claims import LIVE, GapStatus, Status
 from watchbell.deliveries import FIRST_IMAGE
 from watchbell.errors import ConfigError
 from watchbell.instants import MINUTE, epoch_seconds, floor_minute
@@ -163,7 +163,7 @@ def _gaps(store: Store, since: datetime) -> Iterator[Family]:
 def _tasks(newest: Mapping[str, Run]) -> Iterator[Family]:
     waiting = Family("watchbell_open_runs", "Newest runs of tasks that are not settled yet, by status.")
     open_ones = Counter(run.status for run in newest.values())
-    for status in (Status.RUNNING, Status.WAITING, Status.UNKNOWN):
+    for status in (*LIVE, Status.WAITING, Status.UNKNOWN):
         waiting.add(open_ones[status], status=str(status))
     yield waiting
     fired = Family("watchbell_task_last_run_timestamp_seconds", "When the newest run of each task was due.")

@@ -14,7 +14,8 @@
  8. The claim transaction alone moves a task's next fire time (besides changing the task): it is conditional on that
     time and on the task's revision, inserts the run with a copy of the definition, and writes the rows it skips over.
     A change of a task never reopens what is settled: it counts from after the newest row of the ledger at the earliest.
- 9. A task has at most one live scheduled run; ad-hoc runs neither wait for it nor take its fire times.
+ 9. A task has at most one live (running or queued) scheduled run; ad-hoc runs neither wait for it nor take its fire
+    times.
 
 All times are aware datetimes in UTC and come in as arguments; no store reads a clock. Every call raises StoreError when
 the store cannot be used, and TryAgain when it is only busy.
@@ -43,7 +44,10 @@ class Owner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The record of one (task, fire time). `attempt` fences: it only grows, and every write of an owner carries it."""
+    """The record of one (task, fire time). `attempt` fences: it only grows, and every write of an owner carries it.
+
+    A `queued` run has attempt 0: nobody works on it, and its `wake_at` is when its message is to be sent again.
+    """
 
     task_id: str
     fire_time: str  # a minute, or for an ad-hoc run an instant with a random suffix
@@ -160,15 +164,33 @@ class RunStore(Protocol):
     """Claims, runs and the ledger."""
 
     def claim(
-        self, expected: Expectation, move: Move, *, owner: Owner, lease_until: datetime, now: datetime
+        self,
+        expected: Expectation,
+        move: Move,
+        *,
+        owner: Owner,
+        lease_until: datetime,
+        now: datetime,
+        queued_until: datetime | None = None,
     ) -> ClaimResult:
-        """Carry out `move` if the task is still as `expected`: the only way in which a next fire time moves on."""
+        """Carry out `move` if the task is still as `expected`: the only way in which a next fire time moves on.
+
+        With `queued_until` the run is inserted as queued, to be taken over by whoever gets its message, and owed from
+        that time on in case nobody does.
+        """
 
     def claim_adhoc(self, task: Task, fire_time: str, *, owner: Owner, lease_until: datetime, now: datetime) -> Run:
         """Insert an ad-hoc run, which takes no fire time of the schedule."""
 
     def owed(self, now: datetime) -> list[Run]:
         """Return runs to look at: every running one, and those whose `wake_at` has come; oldest first."""
+
+    def enqueue_again(self, run: Run, *, wake_at: datetime, now: datetime) -> bool:
+        """Owe a run not before `wake_at`, for somebody else is about to be asked to take it over.
+
+        Changes nothing else. False when the run is no longer as it was seen (its attempt, status and `wake_at`):
+        somebody was faster.
+        """
 
     def take_over(
         self,
@@ -183,7 +205,7 @@ class RunStore(Protocol):
         """Start a new attempt of `run` as it was seen; None when somebody else was faster.
 
         Intents without an outcome become `unknown`, for the old owner may have sent them. With `deliver_until` the
-        operator gives the run a new life: its crashes are forgotten.
+        operator gives the run a new life: its crashes are forgotten. A queued run starts only now (`started_at`).
         """
 
     def save_report(self, run: Run, report: Mapping[str, Any], *, verdict: str, source_error: str | None) -> None:

@@ -6,10 +6,15 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from watchbell.claims import Gap, GapStatus, Host, Status
+from watchbell.credentials import without_credentials
 from watchbell.deliveries import PartState
 from watchbell.instants import epoch_seconds, from_epoch_minute, from_epoch_seconds
 from watchbell.stores.interface import Owner, Run, ScheduleVersion
 from watchbell.stores.local.task_index import encode
+from watchbell.tasks import Task
+
+#: A running run is owed from the beginning of time: a clock that was set back must not hide a dead owner's.
+AT_ONCE = from_epoch_seconds(0)
 
 
 def run_from_row(row: sqlite3.Row, parts: Iterable[sqlite3.Row] = ()) -> Run:
@@ -93,17 +98,60 @@ def instant(value: float | None) -> datetime | None:
     return None if value is None else from_epoch_seconds(value)
 
 
+def new_run(
+    task: Task,
+    fire_time: str,
+    due_at: datetime,
+    adhoc: bool,
+    owner: Owner,
+    lease_until: datetime,
+    now: datetime,
+    queued_until: datetime | None = None,
+) -> Run:
+    """Return the run of a fresh claim, with a copy of the definition; with `queued_until` it waits in a queue."""
+    return Run(
+        task_id=task.id,
+        fire_time=fire_time,
+        adhoc=adhoc,
+        status=Status.QUEUED if queued_until else Status.RUNNING,
+        attempt=0 if queued_until else 1,
+        crashes=0,
+        owner=owner,
+        lease_until=lease_until,
+        wake_at=queued_until or AT_ONCE,
+        due_at=due_at,
+        deliver_until=due_at + task.deliver_within,
+        started_at=now,
+        finished_at=None,
+        definition=dict(task.raw, params=without_credentials(dict(task.params))),
+    )
+
+
+def live_run(task_id: str, *, besides: str = "NULL") -> str:
+    """Return the condition that a task has a live scheduled run, by indexes; the names are SQL, never values.
+
+    Only the newest scheduled run can be queued, for nothing is claimed past it.
+    """
+    scheduled = f"WHERE live.task_id = {task_id} AND NOT live.adhoc AND live.fire_time IS NOT {besides}"
+    return (
+        f"(EXISTS (SELECT 1 FROM runs AS live INDEXED BY live_runs {scheduled} AND live.status = 'running')"  # noqa: S608
+        f" OR (SELECT live.status FROM runs AS live {scheduled} ORDER BY live.due_at DESC LIMIT 1) IS 'queued')"
+    )
+
+
 def insert_run(connection: sqlite3.Connection, run: Run) -> bool:
     """Insert or ignore: whoever gets a row count of 1 has the claim."""
     assert run.owner is not None
     cursor = connection.execute(
         "INSERT INTO runs (task_id, fire_time, adhoc, status, attempt, owner_token, owner_machine, owner_boot,"
         " lease_until, wake_at, due_at, deliver_until, started_at, definition)"
-        " VALUES (?, ?, ?, 'running', 1, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (
             run.task_id,
             run.fire_time,
             run.adhoc,
+            run.status,
+            run.attempt,
             run.owner.token,
             run.owner.host.machine,
             run.owner.host.boot,

@@ -7,14 +7,23 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from watchbell.claims import Expectation, Gap, Move, Status
-from watchbell.credentials import without_credentials
+from watchbell.claims import LIVE, Expectation, Gap, Move
 from watchbell.deliveries import PartState
 from watchbell.errors import LeaseLost
-from watchbell.instants import epoch_minute, epoch_seconds, format_minute, from_epoch_seconds, parse_instant
+from watchbell.instants import epoch_minute, epoch_seconds, format_minute, parse_instant
 from watchbell.stores.interface import ClaimResult, Owner, Run, ScheduleVersion, Settlement
 from watchbell.stores.local.database import Database
-from watchbell.stores.local.run_rows import gap_from_row, insert_run, put_part, run_from_row, seconds, version_from_row
+from watchbell.stores.local.run_rows import (
+    AT_ONCE,
+    gap_from_row,
+    insert_run,
+    live_run,
+    new_run,
+    put_part,
+    run_from_row,
+    seconds,
+    version_from_row,
+)
 from watchbell.stores.local.task_index import write_gaps
 from watchbell.tasks import Task, task_from_json
 
@@ -22,8 +31,6 @@ from watchbell.tasks import Task, task_from_json
 _IS_OURS = "task_id = :task_id AND fire_time = :fire_time AND owner_token = :token AND attempt = :attempt"
 
 _ALWAYS = 10**12  # later than any time, in minutes as in seconds
-#: A running run is owed from the beginning of time: a clock that was set back must not hide a dead owner's.
-_AT_ONCE = from_epoch_seconds(0)
 
 
 class LocalRuns:
@@ -33,19 +40,26 @@ class LocalRuns:
         self._database = database
 
     def claim(
-        self, expected: Expectation, move: Move, *, owner: Owner, lease_until: datetime, now: datetime
+        self,
+        expected: Expectation,
+        move: Move,
+        *,
+        owner: Owner,
+        lease_until: datetime,
+        now: datetime,
+        queued_until: datetime | None = None,
     ) -> ClaimResult:
         fire_time = None if move.fire is None else format_minute(move.fire)
         # Losers queue for no lock: most of them can see beforehand that they have lost.
         if self._is_as(expected):
             run = None
             if move.fire is not None and fire_time is not None:
-                run = _new_run(expected.task, fire_time, move.fire, False, owner, lease_until, now)
+                run = new_run(expected.task, fire_time, move.fire, False, owner, lease_until, now, queued_until)
             if self._move(expected, move, run, now):
                 return ClaimResult(moved=True, run=run)
         holder = None if fire_time is None else self.find(expected.task.id, fire_time)
         # By the token a claim is recognised as one's own, also when the answer to a first try was lost.
-        if holder is not None and holder.owner == owner and holder.attempt == 1 and holder.status is Status.RUNNING:
+        if holder is not None and holder.owner == owner and holder.attempt <= 1 and holder.status in LIVE:
             return ClaimResult(moved=False, run=holder)
         return ClaimResult(moved=False, holder=holder)
 
@@ -63,11 +77,10 @@ class LocalRuns:
         assert expected.next_fire is not None
         with self._database.write() as connection:
             cursor = connection.execute(
-                "UPDATE tasks SET next_fire = ?, paused_from_minute = NULL"
+                "UPDATE tasks SET next_fire = ?, paused_from_minute = NULL"  # noqa: S608  a constant
                 " WHERE task_id = ? AND revision = ? AND next_fire = ?"
                 # One live run a task: enforced here, for the reader may have looked a moment too early.
-                " AND (? OR NOT EXISTS (SELECT 1 FROM runs WHERE runs.task_id = tasks.task_id"
-                "                       AND status = 'running' AND NOT adhoc))",
+                f" AND (? OR NOT {live_run('tasks.task_id')})",
                 (
                     None if move.next_fire is None else epoch_minute(move.next_fire),
                     expected.task.id,
@@ -83,7 +96,7 @@ class LocalRuns:
             return run is None or insert_run(connection, run)
 
     def claim_adhoc(self, task: Task, fire_time: str, *, owner: Owner, lease_until: datetime, now: datetime) -> Run:
-        run = _new_run(task, fire_time, now, True, owner, lease_until, now)
+        run = new_run(task, fire_time, now, True, owner, lease_until, now)
         with self._database.write() as connection:
             if not insert_run(connection, run):
                 raise LeaseLost(f"the ad-hoc run {run.id} exists already; run it again")
@@ -95,6 +108,15 @@ class LocalRuns:
                 "SELECT * FROM runs WHERE wake_at <= ? ORDER BY due_at", (epoch_seconds(now),)
             ).fetchall()
             return [_with_parts(connection, row) for row in rows]
+
+    def enqueue_again(self, run: Run, *, wake_at: datetime, now: datetime) -> bool:
+        with self._database.write() as connection:
+            cursor = connection.execute(
+                "UPDATE runs SET wake_at = ? WHERE task_id = ? AND fire_time = ? AND attempt = ? AND status = ?"
+                " AND wake_at = ?",
+                (seconds(wake_at), run.task_id, run.fire_time, run.attempt, run.status, seconds(run.wake_at)),
+            )
+        return cursor.rowcount == 1
 
     def take_over(
         self,
@@ -108,23 +130,24 @@ class LocalRuns:
     ) -> Run | None:
         with self._database.write() as connection:
             cursor = connection.execute(
-                "UPDATE runs SET status = 'running', attempt = attempt + 1,"
+                "UPDATE runs SET status = 'running', attempt = attempt + 1,"  # noqa: S608  a constant
                 " crashes = CASE WHEN :deliver_until IS NULL THEN crashes + :crashed ELSE 0 END,"
                 " deliver_until = coalesce(:deliver_until, deliver_until),"
                 " owner_token = :token, owner_machine = :machine, owner_boot = :boot,"
+                " started_at = CASE status WHEN 'queued' THEN :now ELSE started_at END,"
                 " lease_until = :lease_until, wake_at = :wake_at, finished_at = NULL"
                 " WHERE task_id = :task_id AND fire_time = :fire_time AND attempt = :attempt AND status = :status"
                 # One live run a task, also when one that waits comes back to life.
-                " AND (adhoc OR NOT EXISTS (SELECT 1 FROM runs AS live WHERE live.task_id = :task_id"
-                "      AND live.status = 'running' AND NOT live.adhoc AND live.fire_time <> :fire_time))",
+                f" AND (adhoc OR NOT {live_run(':task_id', besides=':fire_time')})",
                 {
+                    "now": epoch_seconds(now),
                     "crashed": int(crashed),
                     "deliver_until": seconds(deliver_until),
                     "token": owner.token,
                     "machine": owner.host.machine,
                     "boot": owner.host.boot,
                     "lease_until": epoch_seconds(lease_until),
-                    "wake_at": seconds(_AT_ONCE),
+                    "wake_at": seconds(AT_ONCE),
                     "task_id": run.task_id,
                     "fire_time": run.fire_time,
                     "attempt": run.attempt,
@@ -294,27 +317,6 @@ class LocalRuns:
             connection.execute("DELETE FROM runs WHERE due_at < ? AND wake_at IS NULL", (at,))
             connection.execute("DELETE FROM gaps WHERE last_fire < ?", (minute,))
             connection.execute("DELETE FROM schedules WHERE to_minute < ?", (minute,))
-
-
-def _new_run(
-    task: Task, fire_time: str, due_at: datetime, adhoc: bool, owner: Owner, lease_until: datetime, now: datetime
-) -> Run:
-    return Run(
-        task_id=task.id,
-        fire_time=fire_time,
-        adhoc=adhoc,
-        status=Status.RUNNING,
-        attempt=1,
-        crashes=0,
-        owner=owner,
-        lease_until=lease_until,
-        wake_at=_AT_ONCE,
-        due_at=due_at,
-        deliver_until=due_at + task.deliver_within,
-        started_at=now,
-        finished_at=None,
-        definition=dict(task.raw, params=without_credentials(dict(task.params))),
-    )
 
 
 def _get(connection: sqlite3.Connection, task_id: str, fire_time: str) -> Run | None:

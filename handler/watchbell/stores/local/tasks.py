@@ -9,6 +9,7 @@ from watchbell.errors import ConfigError, StoreError, TaskError, TryAgain
 from watchbell.instants import MINUTE, epoch_minute, epoch_seconds, floor_minute, format_minute, from_epoch_seconds
 from watchbell.stores.interface import Listing, RawTask
 from watchbell.stores.local.database import Database
+from watchbell.stores.local.run_rows import live_run
 from watchbell.stores.local.task_index import expectation_from_row, index_definitions
 from watchbell.stores.local.tasks_file import Content, FileState, TasksFile
 from watchbell.tasks import Task, task_from_json
@@ -61,8 +62,7 @@ class LocalTasks:
     def expectation(self, task_id: str) -> Expectation | None:
         with self._database.read() as connection:
             row = connection.execute(
-                "SELECT *, EXISTS (SELECT 1 FROM runs WHERE runs.task_id = tasks.task_id AND status = 'running'"
-                " AND NOT adhoc) AS live_run FROM tasks WHERE task_id = ?",
+                f"SELECT *, {live_run('tasks.task_id')} AS live_run FROM tasks WHERE task_id = ?",  # noqa: S608
                 (task_id,),
             ).fetchone()
         return expectation_from_row(row, live_run=bool(row["live_run"])) if row is not None else None

@@ -5,6 +5,7 @@ from importlib import import_module
 
 from watchbell.clock import Clock, SystemClock
 from watchbell.errors import SourceError, WatchbellError
+from watchbell.reports.analysis.hours import DEFAULT_HOURS, Hours
 from watchbell.reports.interface import Pipeline, Report, ReportRequest, Source
 from watchbell.reports.kinds.material import Material, Querier, notice
 from watchbell.reports.readings import READ_SECONDS, Readings
@@ -23,9 +24,15 @@ class BuiltinPipeline:
     """Builds reports from the configured sources. Make one per tick: equal reads within it are made once."""
 
     def __init__(
-        self, sources: Sequence[Source], *, clock: Clock | None = None, read_seconds: float = READ_SECONDS
+        self,
+        sources: Sequence[Source],
+        *,
+        clock: Clock | None = None,
+        hours: Hours = DEFAULT_HOURS,
+        read_seconds: float = READ_SECONDS,
     ) -> None:
         self._clock = clock or SystemClock()
+        self._hours = hours
         self._readings = Readings(sources, clock=self._clock, read_seconds=read_seconds)
         self._queriers = [source for source in sources if isinstance(source, Querier)]
 
@@ -36,6 +43,7 @@ class BuiltinPipeline:
             readings=self._readings,
             queriers=self._queriers,
             clock=self._clock,
+            hours=self._hours,
         )
         return _builder(request.kind)(material)
 

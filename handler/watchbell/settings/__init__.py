@@ -7,13 +7,15 @@ from datetime import timedelta
 from pathlib import Path
 
 from watchbell.errors import ConfigError
+from watchbell.reports.analysis.hours import DEFAULT_HOURS, Hours
+from watchbell.settings.hours import hours_settings
 from watchbell.settings.sources import INTEGRATIONS_FILE, SourceSettings, named_sources, stored_sources
 from watchbell.settings.store import dynamodb_prefix, queue_url
 from watchbell.settings.table import Table, read_toml
 from watchbell.tasks import Target
 
 CONFIG_FILE = "config.toml"
-TOP_KEYS = ("ops_target", "deadline_seconds", "workers", "history_days", "metrics_file", "sources")
+TOP_KEYS = ("ops_target", "deadline_seconds", "workers", "history_days", "metrics_file", "sources", "hours")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,7 @@ class Settings:
     workers: int = 8
     keep_history: timedelta = timedelta(days=400)
     metrics_file: Path | None = None
+    hours: Hours = DEFAULT_HOURS  # business, off and sleep hours, on the wall clock of each task's zone
     heartbeat_url: str | None = field(default=None, repr=False)  # a secret
     names_sources: bool = True  # config.toml or the environment do; else they are those of integrations.json
 
@@ -81,6 +84,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         workers=table.whole("workers", 8, 1, 64),
         keep_history=timedelta(days=table.whole("history_days", 400, 1, 36_500)),
         metrics_file=_metrics_file(table),
+        hours=hours_settings(path, table.get("hours", dict, {})),
         heartbeat_url=environ.get("WATCHBELL_HEARTBEAT_URL") or None,
     )
 

@@ -10,4 +10,5 @@ def make_pipeline(settings: Settings, clock: Clock) -> Pipeline:
     """Return the built-in pipeline over the configured sources."""
     from watchbell.reports.pipeline import BuiltinPipeline
 
-    return BuiltinPipeline([make_source(settings, source, clock) for source in settings.sources], clock=clock)
+    sources = [make_source(settings, source, clock) for source in settings.sources]
+    return BuiltinPipeline(sources, clock=clock, hours=settings.hours)

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from watchbell.clock import Clock
 from watchbell.errors import SourceError
+from watchbell.reports.analysis.hours import DEFAULT_HOURS, Hours
 from watchbell.reports.findings import Findings, find
 from watchbell.reports.interface import (
     CoverageStatus,
@@ -42,6 +43,7 @@ class Material:
     readings: Readings
     queriers: Sequence[Querier]
     clock: Clock
+    hours: Hours = DEFAULT_HOURS
 
     def findings(self) -> Findings:
         """Read all sources over the window of the request."""

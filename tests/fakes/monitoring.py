@@ -27,6 +27,7 @@ class FakeMonitoring:
         self.rules: list[dict[str, Any]] = [rule("HighErrorRate")]
         self.samples: Series = []
         self.hole: tuple[float, float] | None = None
+        self.ranges: dict[str, Series] = {}  # what a query_range answers that holds this text
         self.alerts: list[dict[str, Any]] = []
         self.silences: list[dict[str, Any]] = []
         self.cluster = "ready"
@@ -51,14 +52,23 @@ class FakeMonitoring:
     def answer(self, path: str, form: dict[str, str]) -> Any:
         """Return what a healthy server answers."""
         answers: dict[str, Callable[[], Any]] = {
-            "/api/v1/rules": lambda: success({"groups": [{"name": "g", "interval": 60, "rules": self.rules}]}),
+            "/api/v1/rules": lambda: success(
+                {"groups": [{"name": "g", "file": "/r.yml", "interval": 60, "rules": self.rules}]}
+            ),
             "/api/v1/query": lambda: success({"resultType": "matrix", "result": self.samples}),
-            "/api/v1/query_range": lambda: success({"resultType": "matrix", "result": [self._newest(form)]}),
+            "/api/v1/query_range": lambda: success({"resultType": "matrix", "result": self._range(form)}),
             "/api/v2/status": lambda: {"cluster": {"status": self.cluster}},
             "/api/v2/alerts": lambda: self.alerts,
             "/api/v2/silences": lambda: self.silences,
         }
         return answers[path]() if path in answers else None
+
+    def _range(self, form: dict[str, str]) -> Series:
+        if "timestamp(" in form["query"]:
+            return [self._newest(form)]
+        start, end = float(form["start"]), float(form["end"])
+        told = next((series for text, series in self.ranges.items() if text in form["query"]), [])
+        return [{"metric": one["metric"], "values": [v for v in one["values"] if start <= v[0] <= end]} for one in told]
 
     def _newest(self, form: dict[str, str]) -> dict[str, Any]:
         start, end, step = (float(form[name]) for name in ("start", "end", "step"))

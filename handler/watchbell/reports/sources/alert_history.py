@@ -98,7 +98,8 @@ class AlertHistory:
                     run, interval, self.rules.get(alertname), epoch_seconds(read_from), epoch_seconds(end)
                 )
                 if begin < end and (over is None or over >= start):
-                    found.append(Episode(labels=labels, start=begin, end=over))
+                    active_at = None if run.active_at is None else min(begin, from_epoch_seconds(run.active_at))
+                    found.append(Episode(labels=labels, start=begin, end=over, active_at=active_at))
         return tuple(sorted(found, key=lambda episode: (episode.start, sorted(episode.labels.items()))))
 
     def _interval(self, alertname: str) -> float:

@@ -1,13 +1,17 @@
-"""What fires now and what is silenced, from Alertmanager's v2 API. It keeps no history, and says so."""
+"""What fires now, and silences, from Alertmanager's v2 API. Of alerts it keeps no history, and says so.
+
+Silences that are over it keeps for five days (`--data.retention`, 120 h unless changed).
+"""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from watchbell.clock import Clock
 from watchbell.errors import SourceError
 from watchbell.instants import parse_instant
 from watchbell.reports.interface import Coverage, CoverageStatus, Episode, Evidence, Silence
+from watchbell.reports.sources.access import Access
 from watchbell.reports.sources.heartbeats import HEARTBEATS, is_heartbeat
 from watchbell.reports.sources.http import Deadline, JsonReader
 
@@ -25,27 +29,22 @@ class Alertmanager:
         clock: Clock,
         name: str = "alertmanager",
         required: bool = True,
-        bearer_token: str | None = None,
-        username: str | None = None,
-        password: str | None = None,
-        headers: Mapping[str, str] | None = None,
         deadline_seconds: float = 45.0,
         heartbeats: Collection[str] = HEARTBEATS,
         reader: JsonReader | None = None,
+        **access: Unpack[Access],
     ) -> None:
         self.name = name
         self.required = required
         self._clock = clock
         self._deadline_seconds = deadline_seconds
         self._heartbeats = heartbeats
-        self._reader = reader or JsonReader(
-            url, bearer_token=bearer_token, username=username, password=password, headers=headers
-        )
+        self._reader = reader or JsonReader(url, **access)
 
     def read(self, start: datetime, end: datetime) -> Evidence:
-        """Return what fires now and began before `end`, and the silences in force."""
+        """Return what fires now and began before `end`, and the silences in force now or within [start, end)."""
         try:
-            return self._read(end)
+            return self._read(start, end)
         except SourceError as error:
             return self._evidence(CoverageStatus.FAILED, str(error))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -53,7 +52,7 @@ class Alertmanager:
                 CoverageStatus.FAILED, f"{self._reader.address} answered in an unknown shape ({type(error).__name__})"
             )
 
-    def _read(self, end: datetime) -> Evidence:
+    def _read(self, start: datetime, end: datetime) -> Evidence:
         deadline = Deadline(self._clock, self._deadline_seconds)
         cluster = self._reader.get("/api/v2/status", {}, deadline)["cluster"]["status"]
         alerts = _list_of_objects(self._reader.get("/api/v2/alerts", {}, deadline))
@@ -63,7 +62,8 @@ class Alertmanager:
             for episode in map(_episode, alerts)
             if episode.start < end and not is_heartbeat(episode.labels, self._heartbeats)
         )
-        in_force = tuple(_silence(raw) for raw in silences if raw["status"]["state"] == "active")
+        known = [(_silence(raw), raw["status"]["state"]) for raw in silences]
+        in_force = tuple(one for one, state in known if state == "active" or _was_in_force(one, state, start, end))
         found = {"episodes": episodes, "silences": in_force}
         if cluster not in READY:
             return self._evidence(CoverageStatus.UNPROVEN, f"its cluster is {cluster}, not ready", **found)
@@ -104,6 +104,11 @@ def _silence(raw: dict[str, Any]) -> Silence:
         start=parse_instant(raw["startsAt"]),
         end=parse_instant(raw["endsAt"]),
     )
+
+
+def _was_in_force(silence: Silence, state: str, start: datetime, end: datetime) -> bool:
+    """Say whether a silence that is over was in force within [start, end); one ended by hand ends at that instant."""
+    return state == "expired" and silence.start < silence.end and silence.start < end and silence.end > start
 
 
 def _matcher(raw: dict[str, Any]) -> str:

@@ -6,12 +6,13 @@ Every failure is a SourceError of one line that names the address without user, 
 import json
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import httpx
 
 from watchbell.clock import Clock
 from watchbell.errors import SourceError
+from watchbell.reports.sources.access import Access, auth_for, headers_for, trust_for
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024  # parsed, it takes some ten times that
 REQUEST_SECONDS = 30.0
@@ -47,20 +48,14 @@ class JsonReader:
         self,
         base_url: str,
         *,
-        bearer_token: str | None = None,
-        username: str | None = None,
-        password: str | None = None,
-        headers: Mapping[str, str] | None = None,
         max_bytes: int = MAX_ANSWER_BYTES,
         transport: httpx.BaseTransport | None = None,
+        **access: Unpack[Access],
     ) -> None:
         self._url = _parse_address(base_url)
         shown = self._url.copy_with(username=None, password=None, query=None) if self._url else ""
         self.address = str(shown).rstrip("/")
-        self._headers = {**(headers or {}), "Accept": "application/json"}
-        if bearer_token:
-            self._headers["Authorization"] = f"Bearer {bearer_token}"
-        self._auth = httpx.BasicAuth(username, password or "") if username else None
+        self._access = access
         self._max_bytes = max_bytes
         self._transport = transport
         self._client: httpx.Client | None = None
@@ -74,7 +69,15 @@ class JsonReader:
         """Return the parsed answer to a form sent by POST, for queries too long for an address."""
         return self._read("POST", path, deadline, data=form)
 
+    def look(self, path: str, deadline: Deadline) -> tuple[httpx.Response, bytes]:
+        """Return the answer to a GET as it is, whatever its status; raises SourceError where there is none."""
+        return self._exchange("GET", path, deadline)
+
     def _read(self, method: str, path: str, deadline: Deadline, **content: Any) -> Any:
+        response, body = self._exchange(method, path, deadline, **content)
+        return _parse(response, body, self.address, path)
+
+    def _exchange(self, method: str, path: str, deadline: Deadline, **content: Any) -> tuple[httpx.Response, bytes]:
         if self._url is None:
             raise SourceError("its address is not usable; write it like http://host:9090")
         seconds = min(REQUEST_SECONDS, deadline.remaining())
@@ -82,19 +85,19 @@ class JsonReader:
         try:
             url = self._url.copy_with(path=self._url.path.rstrip("/") + path, query=None)
             with self._connect(url).stream(method, url, timeout=timeout, **content) as response:
-                body = self._body(response, deadline)
+                return response, self._body(response, deadline)
         except httpx.HTTPError as error:
             raise SourceError(self._what_broke(error, seconds)) from None
-        return _parse(response, body, self.address, path)
 
     def _connect(self, url: httpx.URL) -> httpx.Client:
         with self._lock:
             if self._client is None:
                 self._client = httpx.Client(
-                    headers=self._headers,
-                    auth=self._auth,
+                    headers=headers_for(self._access),
+                    auth=auth_for(self._access),
                     transport=self._transport,
-                    verify=url.scheme == "https",  # loading certificates takes time that plain HTTP can save
+                    # Loading certificates takes time that plain HTTP can save.
+                    verify=trust_for(self._access) if url.scheme == "https" else False,
                     follow_redirects=False,
                     limits=httpx.Limits(max_keepalive_connections=0),  # nobody closes it: leave no socket behind
                 )

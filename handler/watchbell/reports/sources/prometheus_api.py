@@ -1,0 +1,127 @@
+"""Asking Prometheus: one session for each read, with its deadline, in pieces that the server is willing to answer."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import ceil
+from queue import Empty, Queue
+from threading import Event, Thread
+from typing import Any
+
+from watchbell.instants import epoch_seconds
+from watchbell.reports.sources.http import AnswerTooLarge, Deadline, JsonReader
+
+#: Prometheus refuses a range of more than 11,000 steps.
+MOST_STEPS = 10_000
+CHUNK = timedelta(days=1)
+SMALLEST_CHUNK = timedelta(minutes=10)
+
+Series = list[dict[str, Any]]
+Query = Callable[[datetime, datetime], Series]
+
+
+@dataclass(slots=True)
+class Session:
+    """One read: its deadline, and the warnings that make its answers partial ones.
+
+    Raises SourceError for what the server did; KeyError, TypeError or ValueError where an answer has a strange shape.
+    """
+
+    reader: JsonReader
+    deadline: Deadline
+    warnings: list[str] = field(default_factory=list)
+
+    def get(self, path: str, params: Mapping[str, str]) -> Any:
+        """Return the data of an answer to GET."""
+        return self._data(self.reader.get(path, params, self.deadline))
+
+    def ask(self, path: str, form: Mapping[str, str]) -> Any:
+        """Return the data of an answer to POST."""
+        return self._data(self.reader.post(path, form, self.deadline))
+
+    def _data(self, answer: Any) -> Any:
+        if not isinstance(answer, dict) or "data" not in answer:
+            raise TypeError("no data")
+        self.warnings += [" ".join(str(text).split())[:200] for text in answer.get("warnings") or ()]
+        return answer["data"]
+
+    def samples(self, selector: str, start: datetime, end: datetime) -> Iterator[Series]:
+        """Yield the raw samples of [start, end), chunk after chunk; the next is fetched while one is being read."""
+
+        def query(since: datetime, until: datetime) -> Series:
+            seconds = ceil((until - since).total_seconds())
+            # One millisecond before the end: windows are half open, range selectors are not.
+            at = number(until - timedelta(milliseconds=1))
+            found: Series = self.ask("/api/v1/query", {"query": f"{selector}[{seconds}s]", "time": at})["result"]
+            return found
+
+        return _ahead(answer for a, b in _chunks(start, end) for answer in _in_pieces(query, a, b))
+
+    def points(self, promql: str, start: datetime, end: datetime, step: timedelta) -> Iterator[Series]:
+        """Yield the values at each step of [start, end], in as many pieces as it takes."""
+
+        def query(since: datetime, until: datetime) -> Series:
+            times = {"start": number(since), "end": number(until), "step": f"{step.total_seconds():.3f}"}
+            found: Series = self.ask("/api/v1/query_range", {"query": promql, **times})["result"]
+            return found
+
+        since = start
+        while since <= end:
+            until = min(end, since + step * MOST_STEPS)
+            yield from _in_pieces(query, since, until, step)
+            since += step * (MOST_STEPS + 1)
+
+
+def _in_pieces(query: Query, start: datetime, end: datetime, step: timedelta | None = None) -> Iterator[Series]:
+    """Yield the answers, halving the range while the answer is too large; a grid of steps is kept."""
+    try:
+        answer = query(start, end)
+    except AnswerTooLarge:
+        if end - start <= max(SMALLEST_CHUNK, step or SMALLEST_CHUNK):
+            raise
+    else:
+        yield answer
+        return
+    middle = start + ((end - start) / 2 if step is None else step * ((end - start) // step // 2))
+    yield from _in_pieces(query, start, middle, step)
+    yield from _in_pieces(query, middle if step is None else middle + step, end, step)
+
+
+def _ahead(answers: Iterator[Series]) -> Iterator[Series]:
+    """Yield the answers, and fetch the following one meanwhile."""
+    handed: Queue[Series | Exception | None] = Queue(1)
+    is_left = Event()
+
+    def fetch() -> None:
+        try:
+            for answer in answers:
+                handed.put(answer)
+                if is_left.is_set():
+                    return
+            handed.put(None)
+        except Exception as error:  # noqa: BLE001  raised again where the answers are read
+            handed.put(error)
+
+    # A daemon thread: one that hangs for ever must not keep the process.
+    Thread(target=fetch, daemon=True).start()
+    try:
+        while (found := handed.get()) is not None:
+            if isinstance(found, Exception):
+                raise found
+            yield found
+    finally:
+        is_left.set()
+        with suppress(Empty):
+            handed.get_nowait()
+
+
+def _chunks(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+    while start < end:
+        yield start, min(start + CHUNK, end)
+        start += CHUNK
+
+
+def number(instant: datetime) -> str:
+    """Return an instant as the API takes it."""
+    return f"{epoch_seconds(instant):.3f}"

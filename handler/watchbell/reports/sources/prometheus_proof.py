@@ -1,0 +1,135 @@
+"""Was Prometheus watching? What its own samples say over a window, and what they tell of restarts and reloads.
+
+Proof of watching is an absence of holes in its samples and of rule groups that did not evaluate. What Prometheus says
+of itself (restarts, reloads, failed evaluations) is there only where it scrapes itself, as nearly all do.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from watchbell.instants import epoch_seconds, format_minute, from_epoch_seconds
+from watchbell.reports.interface import Event
+from watchbell.reports.sources.alert_history import holes
+from watchbell.reports.sources.prometheus_api import Session
+
+STEP = timedelta(minutes=1)
+#: Restarts and reloads are values that stay: looking at them just within the look-back of five minutes is enough.
+STORY_STEP = timedelta(minutes=4)
+#: The configuration is also loaded at each start; a reload this soon after one is none.
+STARTING_SECONDS = 120.0
+
+NEWEST_SAMPLE = "max(timestamp(up) or timestamp(prometheus_build_info) or timestamp(ALERTS))"
+STARTED = "process_start_time_seconds"
+RELOADED = "prometheus_config_last_reload_success_timestamp_seconds"
+RELOAD_FAILED = "prometheus_config_last_reload_successful"
+STORY = f'({{__name__=~"{STARTED}|{RELOADED}"}} or {RELOAD_FAILED} == 0) and on (job, instance) prometheus_build_info'
+FAILURES = (
+    "sum by (rule_group) (increase(prometheus_rule_evaluation_failures_total[5m])) > 0 or "
+    "sum by (rule_group) (increase(prometheus_rule_group_iterations_missed_total[5m])) > 0"
+)
+FAILURES_SECONDS = 240.0
+
+Stretch = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What Prometheus's own samples say: `unwatched` are the stretches (Unix seconds) without proof, oldest first."""
+
+    unwatched: tuple[Stretch, ...]
+    problems: tuple[str, ...] = ()
+    events: tuple[Event, ...] = ()
+    newest: float | None = None
+
+
+def prove(
+    session: Session, start: datetime, end: datetime, *, source: str, groups: Collection[str], max_gap: timedelta
+) -> Proof:
+    """Look at the samples of [start, end]; raises SourceError, and what a strange shape raises."""
+    first, last, longest = epoch_seconds(start), epoch_seconds(end), max_gap.total_seconds()
+    times = _newest_samples(session, start, end)
+    gaps = holes(times, first, last, longest)
+    failures = _failures(session, start, end, groups)
+    # A single evaluation may fail: what lasts no longer than a hole may last is told, and spoils nothing.
+    lasting = [(group, (max(a, first), b)) for group, (a, b) in failures if b - a - FAILURES_SECONDS > longest]
+    problems = [f"no samples between {_span(*gap)}" for gap in gaps[::-1]]
+    problems += [f"rule group {group} was not evaluated between {_span(*stretch)}" for group, stretch in lasting]
+    told = [Event(at=_at(a), until=_at(b), source=source, text="no samples") for a, b in gaps]
+    told += [
+        Event(at=_at(a), until=_at(b), source=source, text=f"rule group {group} failed or missed evaluations")
+        for group, (a, b) in failures
+    ]
+    return Proof(
+        unwatched=tuple(sorted([*gaps, *(stretch for _, stretch in lasting)])),
+        problems=tuple(problems),
+        events=(*told, *_story(session, start, end, source)),
+        newest=max(times, default=None),
+    )
+
+
+def _newest_samples(session: Session, start: datetime, end: datetime) -> list[float]:
+    """Return when Prometheus stored something, as seen once a minute over the window."""
+    step = min(STEP, max(timedelta(seconds=1), (end - start) / 4))
+    pieces = session.points(NEWEST_SAMPLE, start, end, step)
+    return sorted({float(value) for series in pieces for one in series for _, value in one["values"]})
+
+
+def _failures(session: Session, start: datetime, end: datetime, groups: Collection[str]) -> list[tuple[str, Stretch]]:
+    """Return when groups of this server's rules failed to evaluate or missed their turn, as seen every four minutes."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for series in session.points(FAILURES, start, end, timedelta(seconds=FAILURES_SECONDS)):
+        for one in series:
+            if (group := str(one["metric"].get("rule_group", ""))) in groups:
+                found[group.rpartition(";")[2]] += [float(at) for at, _ in one["values"]]
+    return [
+        (group, (first - FAILURES_SECONDS, last))
+        for group, times in sorted(found.items())
+        for first, last in _stretches(times, FAILURES_SECONDS)
+    ]
+
+
+def _stretches(times: Iterable[float], step: float) -> list[Stretch]:
+    """Join times that follow each other at a distance of a step."""
+    joined: list[Stretch] = []
+    for at in sorted(times):
+        if joined and at - joined[-1][1] <= 1.5 * step:
+            joined[-1] = joined[-1][0], at
+        else:
+            joined.append((at, at))
+    return joined
+
+
+def _story(session: Session, start: datetime, end: datetime, source: str) -> list[Event]:
+    """Return the restarts and reloads within the window, of the server and those that it scrapes beside itself."""
+    values: dict[str, dict[str, set[float]]] = defaultdict(lambda: defaultdict(set))
+    for series in session.points(STORY, start, end, STORY_STEP):
+        for one in series:
+            metric = one["metric"]
+            told = {float(at if metric.get("__name__") == RELOAD_FAILED else value) for at, value in one["values"]}
+            values[str(metric.get("__name__", ""))][str(metric.get("instance", ""))] |= told
+    events = [(at, instance, "restarted") for instance, times in values[STARTED].items() for at in times]
+    for instance, times in values[RELOADED].items():
+        starts = values[STARTED].get(instance, set())
+        events += [
+            (at, instance, "reloaded its configuration and rules")
+            for at in times
+            if not any(0 <= at - begun <= STARTING_SECONDS for begun in starts)
+        ]
+    for instance, times in values[RELOAD_FAILED].items():
+        stretches = _stretches(times, STORY_STEP.total_seconds())
+        events += [(a, instance, "could not reload its configuration or rules") for a, _ in stretches]
+    return [
+        Event(at=_at(at), source=source, text=f"Prometheus {instance} {what}".replace("  ", " "))
+        for at, instance, what in sorted(events)
+        if epoch_seconds(start) <= at < epoch_seconds(end)
+    ]
+
+
+def _at(seconds: float) -> datetime:
+    return from_epoch_seconds(seconds)
+
+
+def _span(before: float, after: float) -> str:
+    return f"{format_minute(_at(before))} and {format_minute(_at(after))}"

@@ -1,5 +1,6 @@
 """From evidence to numbers: what counts as new, resolved and still firing, once each, and which verdict follows."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchbell.reports.findings import NO_HISTORY, NO_SOURCE, find, judge, merge_episodes
-from watchbell.reports.interface import Coverage, CoverageStatus, Episode, Evidence, Verdict, Window
+from watchbell.reports.interface import AlertRule, Coverage, CoverageStatus, Episode, Evidence, Verdict, Window
 
 NINE = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 DAY = Window(start=NINE - timedelta(days=1), end=NINE, timezone="UTC")
@@ -170,3 +171,31 @@ def test_windows_that_tile_the_time_count_each_episode_once(history, cuts):
     firing = sum(rule.firing_seconds for part in parts for rule in part.rules)
     whole = find(Window(start=windows[0].start, end=windows[-1].end, timezone="UTC"), [history])
     assert firing == pytest.approx(sum(rule.firing_seconds for rule in whole.rules))
+
+
+def pending(start: float, end: float | None, active: float | None, **labels: str) -> Episode:
+    active_at = None if active is None else DAY.start + minutes(active)
+    return replace(episode(start, end, **labels), active_at=active_at)
+
+
+def test_the_start_of_pending_survives_merging_and_the_earliest_account_of_it_wins():
+    told = seen(pending(10, 30, 5), pending(40, 50, 38))
+    untold = seen(episode(11, 29), episode(40, 51), name="alert log")
+    assert merge_episodes([untold, told]) == (pending(10, 30, 5), pending(40, 51, 38))
+    replica = seen(pending(12, 30, 4), name="replica")
+    assert merge_episodes([told, replica])[0] == pending(10, 30, 4)
+
+
+def test_rules_of_one_name_differ_by_team_and_severity():
+    labels = [{"team": "a"}, {"team": "b"}, {"team": "b", "severity": "page"}]
+    findings = find(DAY, [seen(*(episode(n, n + 9 - n, **one) for n, one in enumerate(labels)))])
+    assert [rule.labels for rule in findings.rules] == [{"alertname": "Slow", **one} for one in labels]
+
+
+def test_equal_rules_of_two_servers_are_one_rule():
+    rules = tuple(
+        AlertRule(name=name, group="g", for_seconds=60, keep_firing_seconds=0, labels={}, annotations={})
+        for name in ("B", "A")
+    )
+    pair = [replace(seen(name=name), rules=rules) for name in ("one", "two")]
+    assert [rule.name for rule in find(DAY, pair).alert_rules] == ["A", "B"]

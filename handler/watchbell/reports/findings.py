@@ -32,6 +32,7 @@ NO_SOURCE = "no source is configured, so nothing was looked at"
 NO_HISTORY = "no source keeps a history, so alerts that came and went are not known"
 
 LabelKey = tuple[tuple[str, str], ...]
+RuleKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,7 @@ class Findings:
     still_firing: tuple[Episode, ...]  # oldest first
     rules: tuple[AlertSummary, ...]  # longest firing time first
     silences: tuple[Silence, ...]  # the first to end comes first
-    alert_rules: tuple[AlertRule, ...]  # of all sources, as they stand now
+    alert_rules: tuple[AlertRule, ...]  # of all sources, as they stand now, by name
     events: tuple[Event, ...]  # oldest first
     problems: tuple[str, ...]  # the worst first
 
@@ -68,17 +69,17 @@ class Findings:
 
 def find(window: Window, evidence: Sequence[Evidence]) -> Findings:
     """Return the facts of `window`, each episode counted once however many sources saw it."""
-    touching = [e for e in merge_episodes(evidence) if e.start < window.end and not _ended_before(e, window.start)]
+    touching = [e for e in merge_episodes(evidence) if e.start < window.end and not ended_before(e, window.start)]
     return Findings(
         window=window,
         coverage=tuple(one.coverage for one in evidence),
         episodes=tuple(touching),
         new=tuple(e for e in touching if e.start >= window.start),
-        resolved=tuple(e for e in touching if _ended_before(e, window.end)),
-        still_firing=tuple(e for e in touching if not _ended_before(e, window.end)),
+        resolved=tuple(e for e in touching if ended_before(e, window.end)),
+        still_firing=tuple(e for e in touching if not ended_before(e, window.end)),
         rules=summarise_rules(touching, window),
         silences=_unique_silences(evidence),
-        alert_rules=tuple(rule for one in evidence for rule in one.rules),
+        alert_rules=_unique_rules(evidence),
         events=tuple(sorted((e for one in evidence for e in one.events), key=lambda e: (e.at, e.source, e.text))),
         problems=problems_of(window, evidence),
     )
@@ -125,17 +126,22 @@ def firing_seconds(episode: Episode, window: Window) -> float:
     return max(0.0, (end - max(episode.start, window.start)).total_seconds())
 
 
-def rule_key(labels: Mapping[str, str]) -> tuple[str, str]:
-    """Return what tells alert rules apart: one name often stands for a warning and a critical rule."""
-    return labels.get("alertname", ""), labels.get("severity", "")
+def rule_key(labels: Mapping[str, str]) -> RuleKey:
+    """Return what tells alert rules apart: one name often stands for two severities, or for two teams."""
+    return labels.get("alertname", ""), labels.get("team", ""), labels.get("severity", "")
+
+
+def by_rule(episodes: Iterable[Episode]) -> dict[RuleKey, list[Episode]]:
+    """Return the episodes of each alert rule, in the order given."""
+    groups: dict[RuleKey, list[Episode]] = defaultdict(list)
+    for episode in episodes:
+        groups[rule_key(episode.labels)].append(episode)
+    return groups
 
 
 def summarise_rules(episodes: Iterable[Episode], window: Window) -> tuple[AlertSummary, ...]:
     """Return one summary for each alert rule, the longest firing time first."""
-    groups: dict[tuple[str, str], list[Episode]] = defaultdict(list)
-    for episode in episodes:
-        groups[rule_key(episode.labels)].append(episode)
-    summaries = [_summary(alertname, group, window) for (alertname, _), group in groups.items()]
+    summaries = [_summary(key[0], group, window) for key, group in by_rule(episodes).items()]
     return tuple(
         sorted(summaries, key=lambda s: (-s.firing_seconds, -s.firings, s.alertname, sorted(s.labels.items())))
     )
@@ -148,7 +154,7 @@ def _summary(alertname: str, episodes: list[Episode], window: Window) -> AlertSu
         labels=dict(sorted(common)),
         firings=sum(window.start <= episode.start < window.end for episode in episodes),
         firing_seconds=sum(firing_seconds(episode, window) for episode in episodes),
-        firing_now=any(not _ended_before(episode, window.end) for episode in episodes),
+        firing_now=any(not ended_before(episode, window.end) for episode in episodes),
     )
 
 
@@ -164,11 +170,12 @@ def merge_episodes(evidence: Sequence[Evidence]) -> tuple[Episode, ...]:
     for episodes in by_source:
         own: dict[LabelKey, list[Episode]] = defaultdict(list)
         for key, episode in episodes:
-            own[names[key]].append(replace(episode, labels=dict(names[key])))
-        for key, group in own.items():
-            groups[key].append(_join_overlapping(group))
-    merged = [episode for group in groups.values() for episode in _merge_sources(group)]
-    return tuple(sorted(merged, key=_order))
+            name = names[key]
+            own[name].append(episode if name == key else replace(episode, labels=dict(name)))
+        for name, group in own.items():
+            groups[name].append(_join_overlapping(group))
+    merged = [(name, episode) for name, group in groups.items() for episode in _merge_sources(group)]
+    return tuple(episode for _, episode in sorted(merged, key=lambda one: (*_order(one[1]), one[0])))
 
 
 def _canonical_labels(by_source: list[set[LabelKey]]) -> dict[LabelKey, LabelKey]:
@@ -199,12 +206,14 @@ def _follow(parts: Mapping[LabelKey, LabelKey], key: LabelKey) -> LabelKey:
 
 def _merge_sources(sources: list[list[Episode]]) -> list[Episode]:
     """Merge what several sources say of one alert; where they differ in detail, the finer account wins."""
+    if len(sources) == 1:
+        return sources[0]
     merged = []
     for joint in _join_overlapping([episode for episodes in sources for episode in episodes]):
         accounts = [[e for e in episodes if _belongs(e, joint)] for episodes in sources]
         finest = max(accounts, key=lambda account: (len(account), [_order(e) for e in account]))
         told = [replace(episode, annotations=episode.annotations or joint.annotations) for episode in finest]
-        told[0] = replace(told[0], start=joint.start)
+        told[0] = replace(told[0], start=joint.start, active_at=joint.active_at)
         told[-1] = replace(told[-1], end=joint.end)
         merged += told
     return merged
@@ -216,7 +225,9 @@ def _join_overlapping(episodes: list[Episode]) -> list[Episode]:
         if joined and _belongs(episode, joined[-1]):
             last = joined[-1]
             end = None if last.end is None or episode.end is None else max(last.end, episode.end)
-            joined[-1] = replace(last, end=end, annotations=last.annotations or episode.annotations)
+            active_at = min(filter(None, (last.active_at, episode.active_at)), default=None)
+            annotations = last.annotations or episode.annotations
+            joined[-1] = replace(last, end=end, annotations=annotations, active_at=active_at)
         else:
             joined.append(episode)
     return joined
@@ -229,7 +240,8 @@ def _belongs(episode: Episode, joint: Episode) -> bool:
     return joint.start < episode.start and (joint.end is None or episode.start < joint.end)
 
 
-def _ended_before(episode: Episode, instant: datetime) -> bool:
+def ended_before(episode: Episode, instant: datetime) -> bool:
+    """Say whether the episode was over by then; one that ends at the instant fired until it."""
     return episode.end is not None and episode.end < instant
 
 
@@ -243,13 +255,26 @@ def _unique_silences(evidence: Sequence[Evidence]) -> tuple[Silence, ...]:
     return tuple(sorted(silences.values(), key=lambda silence: (silence.end, silence.id)))
 
 
+def _unique_rules(evidence: Sequence[Evidence]) -> tuple[AlertRule, ...]:
+    """Two servers of a pair have the same rules."""
+    rules = {_rule_order(rule): rule for one in evidence for rule in one.rules}
+    return tuple(rules[key] for key in sorted(rules))
+
+
+def _rule_order(rule: AlertRule) -> tuple[str, str, LabelKey, LabelKey, float, float, str, str]:
+    labels, annotations = _key(rule.labels), _key(rule.annotations)
+    lengths = rule.for_seconds, rule.keep_firing_seconds
+    return rule.name, rule.group, labels, annotations, *lengths, rule.health, rule.last_error
+
+
 def _key(labels: Mapping[str, str]) -> LabelKey:
     return tuple(sorted(labels.items()))
 
 
-def _order(episode: Episode) -> tuple[datetime, bool, float, LabelKey, LabelKey]:
-    length = 0.0 if episode.end is None else (episode.end - episode.start).total_seconds()
-    return episode.start, episode.end is None, length, _key(episode.labels), _key(episode.annotations)
+def _order(episode: Episode) -> tuple[datetime, bool, datetime, datetime, LabelKey]:
+    """Order episodes of equal labels."""
+    active_at = episode.active_at or episode.start
+    return episode.start, episode.end is None, episode.end or episode.start, active_at, _key(episode.annotations)
 
 
 def _many(number: int, noun: str) -> str:

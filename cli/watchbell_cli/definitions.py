@@ -8,7 +8,7 @@ from typing import Any
 from watchbell.errors import TaskError, UsageError
 from watchbell.instants import format_instant
 from watchbell.redaction import is_credential_key
-from watchbell.tasks import Target, Task, task_from_json
+from watchbell.tasks import Target, Task, WindowRule, task_from_json
 from watchbell_cli.options import parse_params
 
 Options = Mapping[str, Any]
@@ -24,11 +24,13 @@ OPTION_OF = {
     "chat_id": "--chat-id",
     "targets": "--target",
     "name": "--name",
+    "window": "--window",
     "window_hours": "--window",
     "grace_minutes": "--grace",
     "catch_up": "--catch-up",
     "on_unknown": "--on-unknown",
     "skip_if_quiet": "--skip-if-quiet",
+    "proof_of_life_every": "--proof-of-life",
     "deliver_within_hours": "--deliver-within",
     "params": "--param",
 }
@@ -37,10 +39,10 @@ _PLAIN = {
     "kind": "kind",
     "cron": "cron",
     "tz": "timezone",
-    "window": "window_hours",
     "catch_up": "catch_up",
     "on_unknown": "on_unknown",
     "skip_if_quiet": "skip_if_quiet",
+    "proof_of_life": "proof_of_life_every",
     "deliver_within": "deliver_within_hours",
 }
 
@@ -68,6 +70,11 @@ def changed_definition(raw: Mapping[str, Any], options: Options) -> dict[str, An
     for option, field in _PLAIN.items():
         if options[option] is not None:
             changed[field] = options[option]
+    if options["window"] == WindowRule.SINCE_LAST:
+        changed["window"] = options["window"]
+    elif options["window"] is not None:
+        changed["window_hours"] = options["window"]
+        changed.pop("window", None)
     if options["grace"] == "default":
         changed.pop("grace_minutes", None)
     elif options["grace"] is not None:

@@ -12,7 +12,7 @@ import click
 
 from watchbell.errors import UsageError
 from watchbell.instants import parse_instant
-from watchbell.tasks import PROVIDERS, CatchUp, Kind, OnUnknown
+from watchbell.tasks import PROVIDERS, CatchUp, Kind, OnUnknown, WindowRule
 from watchbell_cli.completion import one_of, tasks, zones
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -48,6 +48,19 @@ class Grace(click.ParamType[int | str]):
         return int(value)
 
 
+class WindowLength(click.ParamType[int | str]):
+    """Hours, or `since-last` for what lies between two reports."""
+
+    name = "window"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if value == WindowRule.SINCE_LAST or isinstance(value, int):
+            return str(value) if value == WindowRule.SINCE_LAST else int(value)
+        if not re.fullmatch(r"-?[0-9]{1,9}", value, re.ASCII):
+            self.fail(f"{value!r} is neither a number of hours nor `since-last`", param, ctx)
+        return int(value)
+
+
 def _read_params_file(ctx: click.Context, param: click.Parameter, name: str | None) -> dict[str, Any] | None:
     """Read a JSON object from a file or standard input, once; raises UsageError naming the line."""
     if name is None or ctx.resilient_parsing:
@@ -68,7 +81,13 @@ def _read_params_file(ctx: click.Context, param: click.Parameter, name: str | No
 _DEFINITION = (
     click.option("--name", help="A name for people; commands take it in place of the id."),
     click.option("--target", "targets", metavar="PROVIDER:CHAT", multiple=True, help="A further target. [repeatable]"),
-    click.option("--window", type=int, metavar="HOURS", help="The hours a report looks back. [default: 24]"),
+    click.option(
+        "--window",
+        type=WindowLength(),
+        metavar="HOURS",
+        shell_complete=one_of(WindowRule.SINCE_LAST),
+        help="The hours a report looks back, or `since-last`: to where the last report ended. [default: 24]",
+    ),
     click.option("--grace", type=Grace(), metavar="MINUTES", help="How late a fire may still start, or `default`."),
     click.option(
         "--catch-up",
@@ -83,6 +102,12 @@ _DEFINITION = (
         help="A message that may have arrived: hold or resend. [default: hold]",
     ),
     click.option("--skip-if-quiet/--no-skip-if-quiet", default=None, help="Send nothing when all is proven well."),
+    click.option(
+        "--proof-of-life",
+        type=int,
+        metavar="N",
+        help="After N quiet reports in a row send the next one all the same; 0: never. [default: a week of them]",
+    ),
     click.option("--deliver-within", type=int, metavar="HOURS", help="How long sending is retried. [default: 24]"),
     click.option(
         "--param", "params", metavar="KEY=VALUE", multiple=True, help="A parameter, JSON or text. [repeatable]"

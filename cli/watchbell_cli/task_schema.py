@@ -6,11 +6,13 @@ from watchbell.tasks import (
     DEFAULT_DELIVER_WITHIN_HOURS,
     FOREVER,
     MAX_GRACE_MINUTES,
+    MAX_PROOF_OF_LIFE_EVERY,
     MAX_WINDOW_HOURS,
     PROVIDERS,
     CatchUp,
     Kind,
     OnUnknown,
+    WindowRule,
 )
 
 MAX_DELIVER_WITHIN_HOURS = 24 * 30
@@ -85,6 +87,11 @@ def _properties() -> dict[str, Any]:
             "items": {"type": "string", "pattern": target},
             "description": "Further targets, or all of them: provider:chat-id.",
         },
+        "window": {
+            "enum": [one.value for one in WindowRule],
+            "default": WindowRule.HOURS.value,
+            "description": "A number of hours, or where the last report ended.",
+        },
         "window_hours": _whole("The hours a report looks back.", 1, MAX_WINDOW_HOURS, default=24),
         "enabled": {"type": "boolean", "default": True},
         "paused_until": {
@@ -94,6 +101,9 @@ def _properties() -> dict[str, Any]:
         "catch_up": {"enum": [one.value for one in CatchUp], "default": CatchUp.LATEST.value},
         "on_unknown": {"enum": [one.value for one in OnUnknown], "default": OnUnknown.HOLD.value},
         "skip_if_quiet": {"type": "boolean", "default": False},
+        "proof_of_life_every": _whole(
+            "After so many quiet reports in a row the next one is sent; 0: never.", 0, MAX_PROOF_OF_LIFE_EVERY
+        ),
         "grace_minutes": _whole("How late a fire may still start.", 1, MAX_GRACE_MINUTES),
         "deliver_within_hours": _whole(
             "How long sending is retried.", 1, MAX_DELIVER_WITHIN_HOURS, default=DEFAULT_DELIVER_WITHIN_HOURS

@@ -8,7 +8,7 @@ from watchbell.instants import format_instant, format_minute
 from watchbell.json_shapes import task_to_json, unknown_fields
 from watchbell.redaction import redact_json
 from watchbell.stores.interface import Run
-from watchbell.tasks import Task
+from watchbell.tasks import Task, WindowRule
 from watchbell_cli.output import print_fields, print_json
 from watchbell_cli.times import coming_fires, local, local_and_utc
 
@@ -39,12 +39,12 @@ def details(task: Task, at: datetime) -> list[tuple[str, str]]:
     grace = "default" if task.grace is None else f"{task.grace // timedelta(minutes=1)} minutes"
     masked = redact_json({"params": task.params})["params"]
     return [
-        ("window", f"{task.window_hours} hours"),
+        ("window", _window_text(task)),
         ("state", state_text(task, at)),
         ("grace", grace),
         ("catch up", str(task.catch_up)),
         ("on unknown", str(task.on_unknown)),
-        ("skip if quiet", "yes" if task.skip_if_quiet else "no"),
+        ("skip if quiet", _silence_text(task)),
         ("deliver within", f"{task.deliver_within // timedelta(hours=1)} hours"),
         ("params", "\n".join(f"{key} = {_value(value)}" for key, value in masked.items()) or "none"),
         ("created", format_instant(task.created_at) if task.created_at else "unknown"),
@@ -52,8 +52,21 @@ def details(task: Task, at: datetime) -> list[tuple[str, str]]:
     ]
 
 
-def _value(value: object) -> str:
+def _window_text(task: Task) -> str:
+    hours = f"{task.window_hours} hours"
+    return hours if task.window is WindowRule.HOURS else f"since the last report; the first one: {hours}"
 
+
+def _silence_text(task: Task) -> str:
+    if not task.skip_if_quiet:
+        return "no"
+    every = task.proof_of_life_every
+    if every == 0:
+        return "yes, without a proof of life"
+    return "yes, for about a week" if every is None else f"yes, {every} in a row at most"
+
+
+def _value(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

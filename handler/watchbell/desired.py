@@ -20,9 +20,9 @@ from watchbell.tasks import Task, json_type, task_from_json
 Raw = dict[str, Any]
 
 FIELDS = (
-    "id", "name", "kind", "cron", "timezone", "provider", "chat_id", "targets", "window_hours", "enabled",
-    "paused_until", "catch_up", "on_unknown", "skip_if_quiet", "grace_minutes", "deliver_within_hours", "params",
-    "created_at", "managed_by",
+    "id", "name", "kind", "cron", "timezone", "provider", "chat_id", "targets", "window", "window_hours", "enabled",
+    "paused_until", "catch_up", "on_unknown", "skip_if_quiet", "proof_of_life_every", "grace_minutes",
+    "deliver_within_hours", "params", "created_at", "managed_by",
 )  # fmt: skip
 OWN_PREFIX = "x-"  # a file may carry fields of its own
 MANAGED_BY = "managed_by"

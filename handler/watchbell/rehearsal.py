@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from watchbell.attempt import request_for
+from watchbell.attempt import built
 from watchbell.claims import Expectation, plan_move
 from watchbell.credentials import without_credentials
 from watchbell.delivery.interface import Part, Stamp
@@ -12,7 +12,6 @@ from watchbell.errors import SourceError
 from watchbell.instants import format_minute
 from watchbell.redaction import redact
 from watchbell.reports.interface import Report
-from watchbell.reports.pipeline import build_or_notice
 from watchbell.services import Services
 from watchbell.tasks import Task
 
@@ -60,7 +59,7 @@ def _owed_fire(services: Services, expected: Expectation, minute: datetime) -> d
 def _rehearse_one(services: Services, task: Task, fire: datetime) -> Rehearsed:
     stripped = replace(task, params=without_credentials(task.params))
     try:
-        report = build_or_notice(services.pipeline, request_for(stripped, fire))
+        report = built(services.pipeline, services.store.runs, stripped, fire)
     except SourceError as error:
         return Rehearsed(task=stripped, fire_time=fire, report=None, error=redact(str(error)), messages=())
     stamp = Stamp(task_id=task.id, fire_time=format_minute(fire))

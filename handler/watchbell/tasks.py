@@ -38,6 +38,13 @@ class OnUnknown(StrEnum):
     RESEND = "resend"  # send once more, marked as a possible repeat
 
 
+class WindowRule(StrEnum):
+    """Where the window of a report begins; it ends at the fire time."""
+
+    HOURS = "hours"  # a fixed number of hours before
+    SINCE_LAST = "since-last"  # where the last report ended
+
+
 PROVIDERS = ("telegram", "slack", "discord", "console")
 FOREVER = "forever"  # a pause without an end, as written in the file
 
@@ -82,12 +89,14 @@ class Task:
     cron: str
     timezone: str
     targets: tuple[Target, ...]
-    window_hours: int
+    window: WindowRule
+    window_hours: int  # with `since-last`: of the first report
     enabled: bool
     pause: Pause | None
     catch_up: CatchUp
     on_unknown: OnUnknown
     skip_if_quiet: bool
+    proof_of_life_every: int | None  # quiet reports in a row; 0: never, None: about a week of them
     grace: timedelta | None  # None: half the distance to the following fire, within bounds
     deliver_within: timedelta
     params: Mapping[str, Any]
@@ -103,6 +112,7 @@ class Task:
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 _TASK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 MAX_WINDOW_HOURS = 24 * 366
+MAX_PROOF_OF_LIFE_EVERY = 100_000
 MOST_NESTING = 50
 LONGEST_SHOWN = 80
 MAX_GRACE_MINUTES = 7 * 24 * 60
@@ -134,12 +144,14 @@ def task_from_json(raw: object, *, path: str = "") -> Task:
         cron=fields.read("cron", _text),
         timezone=fields.read("timezone", _text, default="UTC"),
         targets=_targets(fields),
+        window=fields.read("window", _choice("window", WindowRule), default=WindowRule.HOURS),
         window_hours=fields.read("window_hours", _whole(1, MAX_WINDOW_HOURS), default=24),
         enabled=fields.read("enabled", _boolean, default=True),
         pause=fields.read("paused_until", _pause, default=None),
         catch_up=fields.read("catch_up", _choice("catch_up", CatchUp), default=CatchUp.LATEST),
         on_unknown=fields.read("on_unknown", _choice("on_unknown", OnUnknown), default=OnUnknown.HOLD),
         skip_if_quiet=fields.read("skip_if_quiet", _boolean, default=False),
+        proof_of_life_every=fields.read("proof_of_life_every", _whole(0, MAX_PROOF_OF_LIFE_EVERY), default=None),
         grace=fields.read("grace_minutes", _minutes(1, MAX_GRACE_MINUTES), default=None),
         deliver_within=timedelta(
             hours=fields.read("deliver_within_hours", _whole(1, 24 * 30), default=DEFAULT_DELIVER_WITHIN_HOURS)

@@ -22,15 +22,13 @@ from watchbell.tasks import Kind
 
 def report_to_json(report: Report) -> dict[str, Any]:
     """Return the report in the published shape (design, section 10), with our additions beside it."""
-    images = {"images": [_image_to_json(one) for one in report.images]} if report.images else {}
+    more: dict[str, Any] = {"images": [_image_to_json(one) for one in report.images]} if report.images else {}
+    if report.quiet_before:
+        more["quiet_before"] = report.quiet_before
     return {
         "title": report.title,
         "kind": str(report.kind),
-        "window": {
-            "start": _instant_to_json(report.window.start),
-            "end": _instant_to_json(report.window.end),
-            "timezone": report.window.timezone,
-        },
+        "window": _window_to_json(report.window),
         "verdict": str(report.verdict),
         "reason": report.reason,
         "coverage": [_coverage_to_json(one) for one in report.coverage],
@@ -40,7 +38,7 @@ def report_to_json(report: Report) -> dict[str, Any]:
         "alerts": [_alert_to_json(one) for one in report.alerts],
         "sections": [_section_to_json(one) for one in report.sections],
         "source_error": report.source_error,
-        **images,
+        **more,
     }
 
 
@@ -53,13 +51,10 @@ def report_from_json(raw: Mapping[str, Any]) -> Report:
 
 
 def _report_from_json(raw: Mapping[str, Any]) -> Report:
-    window = raw["window"]
     return Report(
         title=raw["title"],
         kind=Kind(raw["kind"]),
-        window=Window(
-            start=parse_instant(window["start"]), end=parse_instant(window["end"]), timezone=window["timezone"]
-        ),
+        window=_window_from_json(raw["window"]),
         verdict=Verdict(raw["verdict"]),
         reason=raw.get("reason", ""),
         coverage=tuple(_coverage_from_json(one) for one in raw["coverage"]),
@@ -70,6 +65,22 @@ def _report_from_json(raw: Mapping[str, Any]) -> Report:
         sections=tuple(_section_from_json(one) for one in raw["sections"]),
         images=tuple(_image_from_json(one) for one in raw.get("images", ())),
         source_error=raw.get("source_error"),
+        quiet_before=raw.get("quiet_before", 0),
+    )
+
+
+def _window_to_json(window: Window) -> dict[str, Any]:
+    note = {"note": window.note} if window.note else {}
+    ends = {"start": _instant_to_json(window.start), "end": _instant_to_json(window.end)}
+    return {**ends, "timezone": window.timezone, **note}
+
+
+def _window_from_json(raw: Mapping[str, Any]) -> Window:
+    return Window(
+        start=parse_instant(raw["start"]),
+        end=parse_instant(raw["end"]),
+        timezone=raw["timezone"],
+        note=raw.get("note", ""),
     )
 
 

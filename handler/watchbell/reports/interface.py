@@ -32,11 +32,12 @@ class CoverageStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """The time a report is about: [start, end) in UTC, shown in `timezone`."""
+    """The time a report is about: [start, end) in UTC, shown in `timezone`; `note` says why it begins where it does."""
 
     start: datetime
     end: datetime
     timezone: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,7 @@ class Report:
     sections: tuple[Section, ...] = ()
     images: tuple[Image, ...] = ()
     source_error: str | None = None  # kept in the ledger beside a delivered notice
+    quiet_before: int = 0  # how many reports in a row before this one were quiet, hence not sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +186,8 @@ class Source(Protocol):
 class ReportRequest:
     """What a pipeline is asked for. `params` hold no credentials any more.
 
-    `previous` is the task's last scheduled report that was settled, if any: what "changed since" is measured against.
+    `previous` is the task's last scheduled report of this kind that was settled with a verdict other than UNKNOWN, if
+    there is one: what "changed since" is measured against.
     """
 
     task_id: str

@@ -37,14 +37,18 @@ def duration(seconds: float) -> str:
 
 
 def window_text(window: Window) -> str:
-    """Return both ends on the wall clock of the window's zone, with the offsets where a clock change lies between."""
+    """Return both ends on the wall clock of the window's zone, with the offsets where a clock change lies between.
+
+    What the window says of itself stands behind them.
+    """
     try:
         zone, name = ZoneInfo(window.timezone), window.timezone
     except (ZoneInfoNotFoundError, ValueError, OSError):
         zone, name = ZoneInfo("UTC"), "UTC"
     start, end = window.start.astimezone(zone), window.end.astimezone(zone)
     offset = " %z" if start.utcoffset() != end.utcoffset() else ""
-    return f"{_wall_time(start, offset)} – {_wall_time(end, offset)} {name}"
+    note = f" ({window.note})" if window.note else ""
+    return f"{_wall_time(start, offset)} – {_wall_time(end, offset)} {name}{note}"
 
 
 def _wall_time(instant: datetime, offset: str) -> str:

@@ -1,24 +1,36 @@
-"""Take up runs again: of owners that are gone, and those that wait for a retry."""
+"""Take up runs again: of owners that are gone, those that wait for a retry, and those that wait in a queue."""
 
-from watchbell.claims import Status, owner_is_gone
+from watchbell.claims import LIVE, Status, owner_is_gone
 from watchbell.services import Limits, Services
 from watchbell.stores.interface import Run
 
 
 def take_up(services: Services, limits: Limits, run: Run) -> Run | None:
     """Start a new attempt of a run that is owed; None when its owner is alive, or it is for somebody else."""
-    now = services.clock.now()
-    crashed = is_abandoned(services, run)
-    if run.status is Status.RUNNING and not crashed:
-        return None
-    if not crashed and _another_is_live(services, run):
-        return None
-    declined_here = services.owner.host.machine in (run.declined_by or "").split()
-    if declined_here and run.declined_until is not None and now < run.declined_until:
+    if not is_for_here(services, run):
         return None
     return services.store.runs.take_over(
-        run, owner=services.owner, lease_until=limits.lease_until, now=now, crashed=crashed
+        run,
+        owner=services.owner,
+        lease_until=limits.lease_until,
+        now=services.clock.now(),
+        crashed=is_abandoned(services, run),
     )
+
+
+def is_for_here(services: Services, run: Run) -> bool:
+    """Return whether this machine may start a new attempt of a run that is owed."""
+    if run.status is Status.RUNNING and not is_abandoned(services, run):
+        return False
+    if run.status not in LIVE and _another_is_live(services, run):
+        return False
+    declined_here = services.owner.host.machine in (run.declined_by or "").split()
+    return not (declined_here and run.declined_until is not None and services.clock.now() < run.declined_until)
+
+
+def has_ended_a_process(services: Services, run: Run) -> bool:
+    """Return whether a process that carried this run out has ended over it, and another one may."""
+    return run.crashes > 0 or is_abandoned(services, run)
 
 
 def is_abandoned(services: Services, run: Run) -> bool:

@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 from watchbell.clock import Clock
 from watchbell.delivery.interface import Provider
+from watchbell.queueing import Queue
 from watchbell.reports.interface import Pipeline
 from watchbell.stores.interface import Owner, Store
 from watchbell.tasks import Target, Task
 
-#: (target, task or None for the operator's own) -> its credentials; raises CredentialError or ConfigError.
+#: (target, task or None for the operator's own) -> its credentials; raises CredentialError, ConfigError or TryAgain.
 ResolveCredentials = Callable[[Target, Task | None], Mapping[str, str]]
 
 
@@ -27,6 +28,7 @@ class Services:
     owner: Owner
     is_gone: Callable[[Owner], bool]  # whether an owner on this machine's boot has ended
     timer: str  # what started this process: cron, systemd, …
+    queue: Queue | None = None  # where a tick leaves what it claims for others to carry out
     workers: int = 8
     deadline: timedelta = timedelta(minutes=5)
     keep_history: timedelta = timedelta(days=400)

@@ -6,62 +6,48 @@ due       find the fire times up to the minute; each is claimed, built, delivere
 waiting   and then those runs of the same task whose retry time has come
 recover   runs of dead owners, last and one at a time: one of them may be what ends processes
 tell      the operator what went wrong
+
+With a queue (queueing.py) a tick builds and sends nothing itself: what it claims or finds owed it hands on.
 """
 
 import logging
 import threading
 from collections import defaultdict
-from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
-from watchbell.attempt import carry_out
 from watchbell.claims import LEASE_MARGIN, Gap, GapStatus, Status, plan_move
-from watchbell.errors import ConfigError, LeaseLost, TryAgain, WatchbellError, worst_exit_code
+from watchbell.errors import ConfigError, WatchbellError
 from watchbell.instants import floor_minute, format_minute
-from watchbell.ops import note_gap, note_run, note_sources, note_tasks_file, tell_operator
-from watchbell.recovery import is_abandoned, take_up
-from watchbell.reports.interface import Coverage
+from watchbell.ops import note_gap, note_tasks_file, tell_operator
+from watchbell.queueing import PATIENCE, Outbox, is_too_late, owed_again_at
+from watchbell.recovery import has_ended_a_process, is_for_here
 from watchbell.services import Limits, Services
 from watchbell.stores.interface import Run, TickRecord
-from watchbell.workers import Job, Workers
+from watchbell.work import Work, WorkResult
+from watchbell.workers import Job
 
 log = logging.getLogger("watchbell")
 
 
 @dataclass(slots=True, kw_only=True)
-class TickResult:
-    """What a tick did. `hung` says that a thread had to be left behind: end the process without waiting for it."""
+class TickResult(WorkResult):
+    """What a tick did."""
 
     minute: datetime
-    runs: list[Run] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    codes: set[int] = field(default_factory=set)
-    hung: bool = False
-
-    @property
-    def exit_code(self) -> int:
-        """Return the one code that the process ends with."""
-        return worst_exit_code(self.codes)
-
-    def fail(self, error: WatchbellError) -> None:
-        """Count a failure of the tick itself; the same one is told once."""
-        self.codes.add(error.exit_code)
-        if str(error) not in self.errors:
-            self.errors.append(str(error))
-            log.error("%s", error)
 
 
-def begin(services: Services, stop: threading.Event) -> Limits:
-    """Start the clocks of a tick: its deadline, and a lease that no live tick can outlive."""
+def begin(services: Services, stop: threading.Event, *, most: timedelta | None = None) -> Limits:
+    """Start the clocks of a tick: its deadline (within `most`), and a lease that no live tick can outlive."""
     now = services.clock.now()
+    deadline = services.deadline if most is None else min(services.deadline, most)
     return Limits(
         clock=services.clock,
         started_at=now,
-        ends=services.clock.monotonic() + services.deadline.total_seconds(),
-        lease_until=now + services.deadline + LEASE_MARGIN,
+        ends=services.clock.monotonic() + deadline.total_seconds(),
+        lease_until=now + deadline + LEASE_MARGIN,
         stop=stop,
     )
 
@@ -75,8 +61,10 @@ def run_tick(services: Services, minute: datetime, limits: Limits) -> TickResult
     try:
         tick.record()
         tick.refresh()
-        tick.work_off(tick.due_and_waiting(), at_once=services.workers)
-        tick.work_off(tick.recover(), at_once=1)
+        tick.work.off(tick.due_and_waiting(), at_once=services.workers)
+        tick.hand_on()
+        tick.work.off(tick.recover(), at_once=1)
+        tick.hand_on()
         tick.tell()
         tick.prune()
     except WatchbellError as error:
@@ -93,8 +81,9 @@ class _Tick:
         self.clock = services.clock
         self.limits = limits
         self.result = result
-        self.in_hand: dict[str, Run] = {}
-        self.coverage: dict[str, Coverage] = {}
+        self.work = Work(services, limits, result)
+        self.outbox = Outbox(services.queue, result.fail) if services.queue is not None else None
+        self.is_idle = False
 
     def record(self) -> None:
         """Write down that this tick ran, and when it was meant to."""
@@ -122,32 +111,29 @@ class _Tick:
     def due_and_waiting(self) -> list[Job]:
         """Return one job for each task that expects a fire up to the minute or has a run whose retry time has come."""
         waiting: defaultdict[str, list[Run]] = defaultdict(list)
-        for run in self.store.runs.owed(self.clock.now()):
+        owed = self.store.runs.owed(self.clock.now())
+        for run in owed:
             if run.status is not Status.RUNNING and not run.crashes:
                 waiting[run.task_id].append(run)
         due = self.store.tasks.due(self.result.minute)
+        self.is_idle = not owed and not due
         return [self._job_of_task(task_id, waiting.get(task_id, [])) for task_id in dict.fromkeys([*due, *waiting])]
 
     def recover(self) -> list[Job]:
         """Return one job for each run whose process ended, now or earlier; that of the most ended ones is last."""
-        owed = self.store.runs.owed(self.clock.now())
-        crashed = [run for run in owed if run.crashes or is_abandoned(self.services, run)]
+        # Only what was owed at the beginning, or has been begun since, can have been abandoned.
+        owed = [] if self.is_idle else self.store.runs.owed(self.clock.now())
+        crashed = [run for run in owed if has_ended_a_process(self.services, run)]
         return [partial(self._take_up, run) for run in sorted(crashed, key=lambda run: run.crashes)]
 
-    def work_off(self, jobs: list[Job], *, at_once: int) -> None:
-        """Do the jobs; what time does not allow stays due or is given back."""
-        workers = Workers(self.limits, jobs, self.result.fail)
-        hung = not workers.work_off(at_once)
-        if hung:
-            self.result.hung = True
-            self._give_back()
-        if workers.left_over or hung:
-            left = workers.left_over + len(self.in_hand)
-            self.result.fail(TryAgain(f"{left} task(s) or run(s) are left to a later tick"))
+    def hand_on(self) -> None:
+        """Send the last messages."""
+        if self.outbox is not None:
+            self.outbox.flush()
 
     def tell(self) -> None:
         """Let the operator hear of what went wrong, and of what is well again."""
-        note_sources(self.services, self.coverage.values())
+        self.work.note_sources()
         tell_operator(self.services, self.limits)
 
     def prune(self) -> None:
@@ -161,7 +147,10 @@ class _Tick:
                 run = self._claim(task_id)
                 if run is None:
                     break
-                self._carry_out(run)
+                if self.outbox is None:
+                    self.work.carry_out(run)
+                else:
+                    self._post(run)
             # Only now: a report that has just been delivered makes older ones stale.
             for owed in waiting:
                 self._take_up(owed)
@@ -169,10 +158,19 @@ class _Tick:
         return job
 
     def _take_up(self, owed: Run) -> None:
-        if self.limits.seconds_left() > 0:
-            run = take_up(self.services, self.limits, owed)
-            if run is not None:
-                self._carry_out(run)
+        """Go on with a run that is owed, or with a queue ask somebody else to."""
+        if self.outbox is None or is_too_late(owed, self.clock.now()):
+            self.work.take_up(owed)
+        elif self.limits.seconds_left() > 0 and is_for_here(self.services, owed):
+            now = self.clock.now()
+            if self.store.runs.enqueue_again(owed, wake_at=owed_again_at(owed, now), now=now):
+                self._post(owed)
+
+    def _post(self, run: Run) -> None:
+        assert self.outbox is not None
+        self.result.runs.append(run)
+        log.info("run %s: handed on, for attempt %d", run.id, run.attempt + 1)
+        self.outbox.put(run)
 
     def _claim(self, task_id: str) -> Run | None:
         """Claim what is due of one task; None when there is nothing (more) for this process to run."""
@@ -190,7 +188,12 @@ class _Tick:
         if move is None:
             return None
         claimed = self.store.runs.claim(
-            expected, move, owner=self.services.owner, lease_until=self.limits.lease_until, now=now
+            expected,
+            move,
+            owner=self.services.owner,
+            lease_until=self.limits.lease_until,
+            now=now,
+            queued_until=None if self.outbox is None else now + PATIENCE,
         )
         if claimed.moved:
             self._note_gaps(move.gaps)
@@ -200,19 +203,6 @@ class _Tick:
         # This tick and its twins of the same minute are no proof that an earlier fire could have been started.
         return self.store.ticks.ticked_between(start, min(end, floor_minute(self.limits.started_at)))
 
-    def _carry_out(self, run: Run) -> None:
-        """Carry one run out, and take down what became of it."""
-        self.in_hand[run.id] = run
-        try:
-            done, coverage = carry_out(self.services, self.limits, run)
-        finally:
-            del self.in_hand[run.id]
-        self.result.runs.append(done)
-        self.result.codes.add(done.exit_code)
-        self.coverage.update((entry.source, entry) for entry in coverage)
-        note_run(self.services, done)
-        _log_run(done)
-
     def _note_gaps(self, gaps: tuple[Gap, ...]) -> None:
         for gap in gaps:
             if gap.status is GapStatus.MISSED:
@@ -220,18 +210,3 @@ class _Tick:
                 note_gap(self.services, gap)
                 first, last = format_minute(gap.first), format_minute(gap.last)
                 log.warning("task %s: missed %d, %s to %s: %s", gap.task_id, gap.count, first, last, gap.reason)
-
-    def _give_back(self) -> None:
-        """Release what hangs before its first send; what may be in the middle of one is left to recovery."""
-        for run in list(self.in_hand.values()):
-            current = self.store.runs.find(run.task_id, run.fire_time)
-            if current is not None and not current.parts:
-                with suppress(LeaseLost):  # it came to its end just now
-                    self.store.runs.decline(run, machine=None, until=None, now=self.clock.now())
-
-
-def _log_run(run: Run) -> None:
-    level = logging.INFO if run.status in {Status.SUCCESS, Status.QUIET} else logging.WARNING
-    late = max(0, int((run.started_at - run.due_at).total_seconds()))
-    why = "".join(f"; {text}" for text in (run.error, run.source_error) if text)
-    log.log(level, "run %s: %s, attempt %d, late %d s%s", run.id, run.status, run.attempt, late, why)

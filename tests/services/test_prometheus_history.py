@@ -153,7 +153,7 @@ def test_an_alert_that_fired_before_the_window_is_not_new_and_has_its_whole_age(
     server = serve(history)
     report = build(server, Kind.DAILY_SUMMARY, window(history))
     assert numbers(report) == {"Slow": (0, DAY)}
-    assert [(n.name, n.value, n.previous) for n in report.numbers] == [
+    assert [(n.name, n.value, n.previous) for n in report.numbers[:3]] == [
         ("new", 0, 0),
         ("resolved", 0, 0),
         ("still firing", 1, 1),

@@ -20,6 +20,7 @@ PURE = (
     "weekdays",
     "reports.interface",
     "reports.findings",
+    "reports.analysis",
     "delivery.interface",
 )
 #: What a pure room may use besides the standard library and other pure rooms.

@@ -1,13 +1,15 @@
 """How durations, moments, alerts and long lists are written in every report. Facts only; no layout."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from watchbell.reports.interface import Episode, Silence
+from watchbell.reports.analysis.ownership import OWNER_LABELS, owner_of
+from watchbell.reports.interface import AlertSummary, Episode, Silence
 
 MAX_LABELS = 6
 MAX_TEXT = 160
+NO_DATA = "no data"
 
 
 def duration(seconds: float) -> str:
@@ -43,10 +45,25 @@ def shortened(text: str) -> str:
     return line if len(line) <= MAX_TEXT else line[: MAX_TEXT - 1] + "…"
 
 
-def still_firing(episode: Episode, now: datetime, timezone: str) -> str:
-    """Return one line: what fires, since when, for how long at `now`."""
+def rule(one: AlertSummary) -> str:
+    """Return `HighErrorRate (critical)`, with the team where it has one."""
+    severity = f" ({one.labels['severity']})" if one.labels.get("severity") else ""
+    team = f" team={one.labels['team']}" if one.labels.get("team") else ""
+    return shortened((one.alertname or "(no alertname)") + severity + team)
+
+
+def owned(labels: Mapping[str, str]) -> str:
+    """Return `, owner payments`, or nothing where the labels name none."""
+    owner = owner_of(labels)
+    return f", owner {shortened(owner)}" if owner else ""
+
+
+def still_firing(episode: Episode, now: datetime, timezone: str, *, silenced_until: datetime | None = None) -> str:
+    """Return one line: what fires, for how long at `now`, since when, whose it is, and until when it is silenced."""
     age = duration((now - episode.start).total_seconds())
-    return f"{alert(episode.labels)}: for {age}, since {moment(episode.start, timezone)}"
+    labels = {name: value for name, value in episode.labels.items() if name not in OWNER_LABELS}
+    silenced = f", silenced until {moment(silenced_until, timezone)}" if silenced_until else ""
+    return f"{alert(labels)}: for {age}, since {moment(episode.start, timezone)}{owned(episode.labels)}{silenced}"
 
 
 def silence(one: Silence, timezone: str) -> str:
@@ -60,6 +77,35 @@ def capped(lines: Sequence[str], limit: int) -> tuple[str, ...]:
     if len(lines) <= limit:
         return tuple(lines)
     return (*lines[:limit], f"and {len(lines) - limit} more")
+
+
+def joined(names: Sequence[str], limit: int) -> str:
+    """Return `A, B and 3 more`: at most `limit` names on one line."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def percent(share: float) -> str:
+    """Return `78 %`; what is neither nothing nor all is neither 0 nor 100."""
+    whole = round(100 * share)
+    if whole in (0, 100) and share not in (0, 1):
+        return "< 1 %" if whole == 0 else "> 99 %"
+    return f"{whole} %"
+
+
+def difference(now: int, before: int | None) -> str:
+    """Return `+9`, `-3` or `±0`; "no data" where the figure before is not known."""
+    if before is None:
+        return NO_DATA
+    return f"{now - before:+d}" if now != before else "±0"
+
+
+def setting(length: timedelta) -> str:
+    """Return `15m` or `1h30m`, as Prometheus' rules are written."""
+    minutes, seconds = divmod(round(length.total_seconds()), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "m"), (seconds, "s"))
+    return "".join(f"{count}{unit}" for count, unit in parts if count) or "0s"
 
 
 def many(number: int, noun: str) -> str:

@@ -1,10 +1,16 @@
-"""The daily summary: what is new, what is over, what still fires, and what to do about it."""
+"""The daily summary: what is new, what is over, what still fires, who was woken, and what to do about it."""
 
+from dataclasses import astuple
 from datetime import timedelta
 
 from watchbell.reports import wording
-from watchbell.reports.findings import Findings, firing_seconds, is_urgent, judge
-from watchbell.reports.interface import Episode, Number, Report, Section, Window
+from watchbell.reports.analysis.hours import Hours
+from watchbell.reports.analysis.ownership import runbook_of
+from watchbell.reports.analysis.pages import count_pages
+from watchbell.reports.analysis.silencing import silenced_until
+from watchbell.reports.findings import Findings, ended_before, firing_seconds, is_urgent, judge
+from watchbell.reports.interface import Episode, Number, Report, Section, Silence, Window
+from watchbell.reports.kinds.changed import changed
 from watchbell.reports.kinds.material import Material, headline, number
 
 TITLE = "Daily summary"
@@ -12,6 +18,8 @@ MOST_LINES = 10
 MOST_RULES = 5
 NOISY_FIRINGS = 3
 SOON = timedelta(hours=24)
+PAGE_NUMBERS = ("pages in business hours", "pages in off hours", "pages in sleep hours", "hours with a page")
+NO_SEVERITIES = "n/a: no alert has a severity label, so what paged somebody cannot be told"
 
 
 def build(material: Material) -> Report:
@@ -27,11 +35,11 @@ def build(material: Material) -> Report:
         verdict=verdict,
         reason=reason if findings.is_proven else f"pipeline unavailable: {reason}",
         coverage=findings.coverage,
-        numbers=alert_numbers(findings, previous),
+        numbers=(*alert_numbers(findings, previous), *_page_numbers(findings, previous, material.hours)),
         still_firing=still_firing_lines(findings),
         actions=_actions(findings),
         alerts=findings.rules,
-        sections=_sections(findings),
+        sections=(*changed(findings, verdict, request), *_sections(findings, material.hours)),
         source_error=findings.source_error,
     )
 
@@ -48,10 +56,32 @@ def alert_numbers(findings: Findings, previous: Findings | None) -> tuple[Number
 
 
 def still_firing_lines(findings: Findings) -> tuple[str, ...]:
-    """Return what still fires, oldest first."""
+    """Return what still fires, oldest first, with its owner and the end of its silence where there are such."""
     window = findings.window
-    lines = [wording.still_firing(episode, window.end, window.timezone) for episode in findings.still_firing]
-    return wording.capped(lines, MOST_LINES)
+    lines = [
+        wording.still_firing(
+            episode,
+            window.end,
+            window.timezone,
+            silenced_until=silenced_until(episode.labels, findings.silences, window.end),
+        )
+        for episode in findings.still_firing[:MOST_LINES]
+    ]
+    more = len(findings.still_firing) - len(lines)
+    return (*lines, f"and {more} more") if more else tuple(lines)
+
+
+def _page_numbers(findings: Findings, previous: Findings | None, hours: Hours) -> tuple[Number, ...]:
+    """Return the pages by hours; nothing where they cannot be told from other alerts."""
+    pages = count_pages(findings, hours)
+    if pages is None:
+        return ()
+    before = count_pages(previous, hours) if previous is not None and previous.is_proven else None
+    then = (None,) * len(PAGE_NUMBERS) if before is None else astuple(before)
+    return tuple(
+        number(name, value, value_before, is_known=findings.is_proven)
+        for name, value, value_before in zip(PAGE_NUMBERS, astuple(pages), then, strict=True)
+    )
 
 
 def _actions(findings: Findings) -> tuple[str, ...]:
@@ -59,8 +89,9 @@ def _actions(findings: Findings) -> tuple[str, ...]:
     actions = [f"First make this report whole: {findings.problem}"] if findings.problem else []
     urgent = [episode for episode in findings.still_firing if is_urgent(episode.labels)]
     for episode in (urgent or list(findings.still_firing))[:1]:
-        runbook = episode.annotations.get("runbook_url", "")
-        actions.append(f"Look at {wording.alert(episode.labels)}" + (f"; runbook: {runbook}" if runbook else ""))
+        runbook = runbook_of(episode.annotations)
+        link = f"; runbook: {runbook}" if runbook else ""
+        actions.append(f"Look at {wording.alert(episode.labels)}{wording.owned(episode.labels)}{link}")
     noisiest = max(findings.rules, key=lambda rule: rule.firings, default=None)
     if noisiest and noisiest.firings >= NOISY_FIRINGS:
         name = wording.alert(noisiest.labels)
@@ -71,17 +102,23 @@ def _actions(findings: Findings) -> tuple[str, ...]:
 
 def _ending_soon(findings: Findings) -> list[str]:
     window = findings.window
-    return [wording.silence(one, window.timezone) for one in findings.silences if one.end <= window.end + SOON]
+    return [wording.silence(one, window.timezone) for one in findings.silences if _ends_soon(one, window)]
 
 
-def _sections(findings: Findings) -> tuple[Section, ...]:
+def _ends_soon(silence: Silence, window: Window) -> bool:
+    return silence.start < window.end < silence.end <= window.end + SOON
+
+
+def _sections(findings: Findings, hours: Hours) -> tuple[Section, ...]:
     window = findings.window
     if findings.is_proven and not findings.episodes:
         quiet = Section(title="No incidents", lines=("No alert fired in this window, and none fires now.",))
         return (quiet, *_expiring_silences(findings))
+    untold = count_pages(findings, hours) is None
     return (
         *_section("New", [_began(episode, window) for episode in findings.new]),
         *_section("Resolved", [_ended(episode, window) for episode in findings.resolved]),
+        *_section("Pages", [NO_SEVERITIES] if untold else []),
         *_top_rules(findings),
         *_expiring_silences(findings),
     )
@@ -93,7 +130,7 @@ def _section(title: str, lines: list[str]) -> tuple[Section, ...]:
 
 def _began(episode: Episode, window: Window) -> str:
     began = wording.moment(episode.start, window.timezone)
-    if episode.end is None or episode.end >= window.end:
+    if not ended_before(episode, window.end):
         return f"{wording.alert(episode.labels)}: since {began}, still firing"
     return f"{wording.alert(episode.labels)}: at {began}, for {wording.duration(firing_seconds(episode, window))}"
 
@@ -108,17 +145,15 @@ def _top_rules(findings: Findings) -> tuple[Section, ...]:
     if not findings.rules:
         return ()
     shown = findings.rules[:MOST_RULES]
-    rows = tuple(
-        (rule.alertname, rule.labels.get("severity", ""), str(rule.firings), wording.duration(rule.firing_seconds))
-        for rule in shown
-    )
     more = len(findings.rules) - len(shown)
     return (
         Section(
             title="Top by firing time",
             lines=(f"and {wording.many(more, 'rule')} more",) if more else (),
-            columns=("alert", "severity", "firings", "firing time"),
-            rows=rows,
+            columns=("alert", "firings", "firing time"),
+            rows=tuple(
+                (wording.rule(rule), str(rule.firings), wording.duration(rule.firing_seconds)) for rule in shown
+            ),
         ),
     )
 

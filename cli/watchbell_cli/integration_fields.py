@@ -1,4 +1,4 @@
-"""How tokens and addresses get in: by prompts without echo, or standard input; never by the command line."""
+"""How tokens and addresses get in: by prompts without echo, or standard input; on the command line only references."""
 
 import json
 import re
@@ -10,6 +10,7 @@ import click
 
 from watchbell.errors import UsageError
 from watchbell.integrations import CHATS, FIELDS, SHOWN
+from watchbell.secret_references import is_reference
 from watchbell.tasks import unknown_choice
 from watchbell_cli.options import read_text
 
@@ -32,7 +33,10 @@ _SHAPES: Mapping[tuple[str, str], tuple[str, str]] = {
 
 
 def from_arguments(service: str, arguments: Sequence[str]) -> Fields:
-    """Return the fields of `KEY=VALUE` arguments; a secret is refused, and not repeated in the message."""
+    """Return the fields of `KEY=VALUE` arguments; a secret is refused, and not repeated in the message.
+
+    A reference to a secret is none.
+    """
     fields: Fields = {}
     for argument in arguments:
         key, equals, value = argument.partition("=")
@@ -43,7 +47,7 @@ def from_arguments(service: str, arguments: Sequence[str]) -> Fields:
                 if service not in CHATS
                 else _no_secrets("it")
             )
-        if key not in SHOWN or "@" in urlsplit(value).netloc:
+        if not is_reference(value) and (key not in SHOWN or "@" in urlsplit(value).netloc):
             raise UsageError(_no_secrets(f"the {_LABELS[key].partition(' (')[0]}"))
         fields[key] = value
     return checked(service, fields)
@@ -122,7 +126,7 @@ def checked(service: str, fields: Fields) -> Fields:
             raise UsageError(f"the {name} holds a space, a line break or a non-ASCII character: was it copied whole?")
         if not value:
             raise UsageError(f"the {name} is empty")
-        if name.endswith("url") and not re.match(r"https?://[^/]", value):
+        if name.endswith("url") and not is_reference(value) and not re.match(r"https?://[^/]", value):
             raise UsageError(f"the {name} has to begin with http:// or https://")
     return fields
 
@@ -132,7 +136,7 @@ def doubts(service: str, fields: Fields) -> list[str]:
     found = []
     for name, value in fields.items():
         shape, words = _SHAPES.get((service, name), ("", ""))
-        if shape and not re.fullmatch(shape, value):
+        if shape and not is_reference(value) and not re.fullmatch(shape, value):
             found.append(f"the {name} has an unusual form: {words}")
     return found
 

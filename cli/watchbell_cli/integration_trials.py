@@ -14,6 +14,7 @@ from watchbell.errors import CredentialError
 from watchbell.instants import format_instant
 from watchbell.integrations import CHATS, FIELDS, active_credentials, field_of
 from watchbell.redaction import remember_secret
+from watchbell.secret_references import is_reference
 from watchbell.settings import Settings
 from watchbell.settings.sources import UNREADABLE, stored_sources
 from watchbell.wiring.providers import make_providers
@@ -33,28 +34,42 @@ def try_out(settings: Settings, service: str, instance: str | None) -> list[Chec
 
 def _chats(settings: Settings, service: str, instance: str | None) -> Iterator[Check]:
     found: set[str] = set()
-    for one in active_credentials(service, settings.integrations_file):
+    for one in active_credentials(service, settings.integrations):
         for field in FIELDS[service] if instance is None or instance in one.names else ():
             secret = one.credentials.get(field_of(one.credentials, service, field))
             if secret:
                 found.add(field)
-                remember_secret(str(secret))
-                yield probe_chat(settings, service, field, str(secret), f"{service}/{one.name} {field}").check
+                yield _tried(settings, service, field, str(secret), f"{service}/{one.name} {field}")
     for field in FIELDS[service] if instance is None else ():
         variable = f"{service}_{field}".upper()
         secret = settings.environ.get(variable)
         if secret and field not in found:
-            remember_secret(secret)
-            yield probe_chat(settings, service, field, secret, variable).check
+            yield _tried(settings, service, field, secret, variable)
+
+
+def _tried(settings: Settings, service: str, field: str, written: str, name: str) -> Check:
+    try:
+        secret = _followed(settings, written)
+    except CredentialError as error:
+        return problem(name, str(error), "see docs/how-to/aws-credentials.md", CREDENTIALS)
+    return probe_chat(settings, service, field, secret, name).check
+
+
+def _followed(settings: Settings, written: str) -> str:
+    """Return a secret, or what a reference to one stands for; masked from now on."""
+    if is_reference(written):
+        return settings.references.secret(written, settings.environ)
+    remember_secret(written)
+    return written
 
 
 def _sources(settings: Settings, service: str, instance: str | None) -> Iterator[Check]:
     from watchbell.checkup.source_probes import probe_source
 
-    kept = stored_sources(settings.integrations_file)
+    kept = stored_sources(settings.integrations)
     unreadable = [source for source in kept if source.kind == UNREADABLE]
     ours = [source for source in kept if source.kind == service]
-    names = [] if unreadable else [one.names for one in active_credentials(service, settings.integrations_file)]
+    names = [] if unreadable else [one.names for one in active_credentials(service, settings.integrations)]
     for source, known in zip(ours, names, strict=True):
         if instance is None or instance in known:
             yield probe_source(settings, source, SystemClock(), f"{service}/{known[0] if known else 'default'}").check
@@ -84,17 +99,17 @@ def _credentials(settings: Settings, service: str, instance: str | None, chat_id
         return dict(
             resolve(
                 service,
-                integrations=settings.integrations_file,
+                integrations=settings.integrations,
                 environ=settings.environ,
                 params={},
                 chat_id=named,
+                references=settings.references,
             )
         )
-    for one in active_credentials(service, settings.integrations_file):
+    for one in active_credentials(service, settings.integrations):
         token = one.credentials.get(field_of(one.credentials, service, "bot_token"))
         if instance in one.names and token:
-            remember_secret(str(token))
-            return {"bot_token": str(token)}
+            return {"bot_token": _followed(settings, str(token))}
     raise CredentialError(f"{service} has no bot token called {instance!r}")
 
 

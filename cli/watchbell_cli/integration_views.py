@@ -5,6 +5,7 @@ from typing import Any
 
 from watchbell.integrations import CHATS, FIELDS, SHOWN, stored
 from watchbell.redaction import MASK, redact
+from watchbell.secret_references import is_reference
 from watchbell.settings import Settings
 
 Entry = dict[str, Any]
@@ -14,7 +15,7 @@ def to_json(settings: Settings) -> list[Entry]:
     """Return every integration, those of other programs included; everything that may be a secret is masked."""
     entries = [
         _entry(one.service, one.name, "active" if one.active else "inactive", one.where, _masked(one.credentials))
-        for one in stored(settings.integrations_file)
+        for one in stored(settings.integrations)
     ]
     variables = [
         (service, field, f"{service}_{field}".upper())
@@ -22,7 +23,10 @@ def to_json(settings: Settings) -> list[Entry]:
         for field in FIELDS[service]
         if settings.environ.get(f"{service}_{field}".upper())
     ]
-    return entries + [_entry(service, None, "active", name, {field: MASK}) for service, field, name in variables]
+    return entries + [
+        _entry(service, None, "active", name, _masked({field: settings.environ[name]}))
+        for service, field, name in variables
+    ]
 
 
 def _entry(service: str, instance: str | None, status: str, where: str, fields: Mapping[str, str]) -> Entry:
@@ -38,11 +42,14 @@ def _entry(service: str, instance: str | None, status: str, where: str, fields: 
 
 
 def _masked(credentials: Mapping[str, Any]) -> dict[str, str]:
-    """Keep an address without its password; whatever is not known to be harmless is masked."""
-    return {
-        name: redact(value) if name in SHOWN and isinstance(value, str) else MASK if value else ""
-        for name, value in credentials.items()
-    }
+    """Keep references, and an address without its password; whatever is not known to be harmless is masked."""
+    return {name: _shown(name, value) for name, value in credentials.items()}
+
+
+def _shown(name: str, value: object) -> str:
+    if is_reference(value):
+        return value
+    return redact(value) if name in SHOWN and isinstance(value, str) else MASK if value else ""
 
 
 def rows_of(entries: Sequence[Entry]) -> list[tuple[str, str, str, str]]:

@@ -2,10 +2,11 @@
 
 import os
 import sys
+from pathlib import Path
 
 import click
 
-from watchbell.errors import NotFound, UsageError
+from watchbell.errors import ConfigError, NotFound, UsageError
 from watchbell.integrations import CHATS, FIELDS
 from watchbell.settings import Settings, load_settings
 from watchbell.tasks import unknown_choice
@@ -28,7 +29,8 @@ _INSTANCE = click.option("--instance", metavar="NAME", help="Which of several, s
 def integrations() -> None:
     """Tokens of Slack, Telegram and Discord; addresses of Prometheus and Alertmanager.
 
-    They are kept in integrations.json in the home, which only its owner can read.
+    They are kept in integrations.json in the home, which only its owner can read; or where WATCHBELL_INTEGRATIONS says.
+    A value may be a reference to a secret kept elsewhere: ssm:NAME, secretsmanager:NAME#KEY, env:NAME or file:/PATH.
 
     \b
     Example:
@@ -46,17 +48,19 @@ def set_(service: str, fields: tuple[str, ...], instance: str | None, from_stdin
     """Store what is needed for SERVICE: slack, telegram, discord, prometheus or alertmanager.
 
     In a terminal it asks, without showing what is typed. Otherwise it reads standard input: a bare token or URL,
-    KEY=VALUE lines, or a JSON object. Only url and username may be written on the command line.
+    KEY=VALUE lines, or a JSON object. On the command line only url, username and references may be written.
 
     \b
     Example:
       watchbell integrations set slack
       watchbell integrations set prometheus url=http://prometheus:9090
+      watchbell integrations set slack bot_token=ssm:/watchbell/slack-token
       vault read -field=token secret/telegram | watchbell integrations set telegram
     """
     from watchbell.integrations_file import IntegrationsFile
 
     settings, service = load_settings(), _known(service)
+    path = _own_file(settings)
     given = integration_fields.from_arguments(service, fields)
     if from_stdin or (not given and not integration_fields.is_terminal()):
         given |= integration_fields.from_standard_input(service)
@@ -64,11 +68,21 @@ def set_(service: str, fields: tuple[str, ...], instance: str | None, from_stdin
         given = integration_fields.from_prompts(service)
     for doubt in integration_fields.doubts(service, given):
         warn(doubt)
-    name = IntegrationsFile(settings.integrations_file).set(service, integration_fields.change_of(given), instance)
-    say(f"stored {', '.join(given)} of {service} ({name}) in {settings.integrations_file}")
+    name = IntegrationsFile(path).set(service, integration_fields.change_of(given), instance)
+    say(f"stored {', '.join(given)} of {service} ({name}) in {path}")
     _say_what_wins(settings, service, given)
     option = f" --instance {name}" if instance else ""
     say(f"try it: watchbell integrations test {service}{option}")
+
+
+def _own_file(settings: Settings) -> Path:
+    """Return the file that can be changed here; raises ConfigError where the store is kept elsewhere."""
+    if isinstance(settings.integrations, Path):
+        return settings.integrations
+    raise ConfigError(
+        f"the integration store is {settings.integrations} (WATCHBELL_INTEGRATIONS), which is only read from here; "
+        "change it where it is kept, or unset WATCHBELL_INTEGRATIONS to use the file in the home"
+    )
 
 
 def _known(service: str) -> str:
@@ -152,7 +166,8 @@ def remove(service: str, instance: str | None) -> None:
     from watchbell.integrations_file import IntegrationsFile
 
     settings, service = load_settings(), service.lower()
-    if not settings.integrations_file.exists():
-        raise NotFound(f"there is no {settings.integrations_file}, so nothing to remove")
-    name = IntegrationsFile(settings.integrations_file).remove(service, instance)
-    say(f"removed {service} ({name}) from {settings.integrations_file}")
+    path = _own_file(settings)
+    if not path.exists():
+        raise NotFound(f"there is no {path}, so nothing to remove")
+    name = IntegrationsFile(path).remove(service, instance)
+    say(f"removed {service} ({name}) from {path}")

@@ -47,7 +47,8 @@ def start() -> None:
         log.error("%s", error)
     enabled = sum(task.enabled for task in listing.tasks)
     click.echo(
-        f"watchbell: a tick each minute for {enabled} enabled task(s) in {settings.home}; Ctrl-C ends it", err=True
+        f"watchbell: a tick each minute for {enabled} enabled task(s) in {settings.store_name}; Ctrl-C ends it",
+        err=True,
     )
     with stop_on_signals() as stop:
         run_until(stop, SystemClock(), _launch)

@@ -64,7 +64,7 @@ def install(where: str | None, dry_run: bool) -> None:
         _install_units(settings, home, Systemd(user=where == "user-systemd"), dry_run=dry_run)
     if names := timer_hosts.left_out(settings.environ):
         warn(
-            f"set here, but not for the timer: {', '.join(names)}. Tokens belong in {settings.integrations_file} "
+            f"set here, but not for the timer: {', '.join(names)}. Tokens belong in {settings.integrations} "
             f"(mode 0600), addresses in {settings.config_file}; the rest {_elsewhere(where, home)}"
         )
 

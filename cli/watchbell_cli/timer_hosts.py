@@ -17,7 +17,7 @@ from watchbell_cli import timer_units
 from watchbell_cli.timer_crontab import has_line
 
 _SYSTEM_UNITS = Path("/etc/systemd/system")
-_CARRIED = ("WATCHBELL_STORE",)
+_CARRIED = ("WATCHBELL_STORE", "WATCHBELL_QUEUE_URL", "WATCHBELL_INTEGRATIONS", "AWS_REGION", "AWS_PROFILE")
 _PATIENCE_SECONDS = 30
 _MATTER = ("_BOT_TOKEN", "_WEBHOOK_URL")
 _MATTER_WHOLE = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -50,7 +50,12 @@ def closed_folder(files: Iterable[Path], user: int, group: int) -> Path | None:
 
 
 def home_of(settings: Settings) -> str:
-    """Return the home as an absolute path; raises ConfigError when there is none, for a timer would only fail."""
+    """Return the home as an absolute path; raises ConfigError when there is none, for a timer would only fail.
+
+    With another store the home holds settings at most, and is made: units name it.
+    """
+    if settings.dynamodb_prefix is not None:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not settings.home.is_dir():
         raise ConfigError(f"there is no home folder {settings.home}; add a task first, or set WATCHBELL_HOME")
     return str(settings.home.absolute())
@@ -65,7 +70,8 @@ def carried(settings: Settings) -> dict[str, str]:
     """Return the settings that go into a timer besides the home; nothing that could be a secret is among them."""
     found = {name: settings.environ[name] for name in _CARRIED if settings.environ.get(name)}
     if settings.environ.get("WATCHBELL_CONFIG"):
-        found["WATCHBELL_CONFIG"] = str(settings.config_file.absolute())
+        place = settings.config_file
+        found["WATCHBELL_CONFIG"] = str(place.absolute() if isinstance(place, Path) else place)
     return found
 
 

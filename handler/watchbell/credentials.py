@@ -11,8 +11,9 @@ from typing import Any
 
 from watchbell.delivery.place import is_webhook, webhook_name
 from watchbell.errors import ConfigError, CredentialError
-from watchbell.integrations import active_credentials
+from watchbell.integrations import Place, active_credentials
 from watchbell.redaction import is_credential_key, remember_secret
+from watchbell.secret_references import SHARED, References, is_reference
 
 #: Providers that need no token.
 WITHOUT_TOKEN = ("console",)
@@ -23,25 +24,38 @@ WITH_WEBHOOKS = ("slack", "discord")
 #: A shorter piece of a webhook's URL may be an ordinary word.
 SHORTEST_PIECE = 16
 
+_PARAMS = "the task's params"
+
 
 def resolve(
-    provider: str, *, integrations: Path, environ: Mapping[str, str], params: Mapping[str, Any], chat_id: str = ""
+    provider: str,
+    *,
+    integrations: Place,
+    environ: Mapping[str, str],
+    params: Mapping[str, Any],
+    chat_id: str = "",
+    references: References = SHARED,
 ) -> Mapping[str, str]:
     """Return `{"bot_token": …}`, or `{"webhook_url": …}` where `chat_id` is a webhook; nothing for the console.
 
-    Raises CredentialError when there is none. A source that is broken is an error (ConfigError): falling through to
-    the next one could send as somebody else.
+    A reference in the store or the environment is followed (one in the params is not: others may write tasks).
+    Raises CredentialError when there is none, TryAgain where it may be had a moment later. A source that is broken is
+    an error (ConfigError): falling through to the next one could send as somebody else.
     """
     if provider in WITHOUT_TOKEN:
         return {}
     wanted = _wanted(provider, chat_id)
     for source, secret in _candidates(wanted, integrations, environ, params):
         if secret:
+            if is_reference(secret) and source != _PARAMS:
+                source, secret = secret, references.secret(secret, environ)
             _remember(wanted, secret)
             return {wanted.field: _usable(secret, wanted, source)}
     which = f"{wanted.what} called {wanted.instance!r}" if wanted.instance else wanted.what
     otherwise = "" if wanted.instance else f", or set {wanted.variable}"
-    into = f"put it into {integrations} (`{_command(wanted)}`)"
+    into = f"put it into {integrations}"
+    if isinstance(integrations, Path):
+        into += f" (`{_command(wanted)}`)"
     raise CredentialError(f"there is no {which} for {provider}; {into}{otherwise}")
 
 
@@ -97,7 +111,7 @@ def _stripped(value: Any) -> Any:
 
 
 def _candidates(
-    wanted: _Wanted, integrations: Path, environ: Mapping[str, str], params: Mapping[str, Any]
+    wanted: _Wanted, integrations: Place, environ: Mapping[str, str], params: Mapping[str, Any]
 ) -> Iterator[tuple[str, str | None]]:
     """Each place in its order, with what it holds; a later one is not looked at when an earlier one had it.
 
@@ -108,7 +122,7 @@ def _candidates(
             yield one.where, _text_in(one.credentials, wanted, one.where)
     if not wanted.instance:
         yield wanted.variable, environ.get(wanted.variable)
-        yield "the task's params", _text_in(params, wanted, "params")
+        yield _PARAMS, _text_in(params, wanted, "params")
 
 
 def _text_in(fields: Mapping[str, Any], wanted: _Wanted, where: str) -> str | None:

@@ -38,7 +38,7 @@ from watchbell.delivery.interface import (
     Stamp,
     Unknown,
 )
-from watchbell.errors import ConfigError, CredentialError
+from watchbell.errors import ConfigError, CredentialError, TryAgain
 from watchbell.redaction import redact
 from watchbell.reports.interface import Image, Report
 from watchbell.services import Limits, Services, SharedSeat
@@ -116,7 +116,7 @@ class _Delivery:
             if moment is not None and moment <= self._now() and self._may_go_on():
                 try:
                     self._ask(state, self.services.credentials(self.target, self.task))
-                except (CredentialError, ConfigError) as error:
+                except (CredentialError, ConfigError, TryAgain) as error:
                     self._ask_later(state, str(error))
         again = [question_at(state, self.means) for state in self.states.values()]
         return min((moment for moment in again if moment is not None), default=None)
@@ -155,10 +155,11 @@ class _Delivery:
         """Do one step about one part."""
         try:
             credentials = self.services.credentials(self.target, self.task)
-        except (CredentialError, ConfigError) as error:
+        except (CredentialError, ConfigError, TryAgain) as error:
             if state is not None and step is not Step.SEND:
                 return self._ask_later(state, str(error))
-            return self._settle(self._intent(part, state), Refused(str(error)))
+            refusal = NotSent(str(error)) if isinstance(error, TryAgain) else Refused(str(error))
+            return self._settle(self._intent(part, state), refusal)
         if step is Step.ASK and state is not None:
             return self._ask(state, credentials)
         if not self._wait_for_a_place(credentials) or not self._is_still(step, state):
@@ -292,7 +293,7 @@ class _Delivery:
         intent = self._intent(Part(number=number, of=number, body={}), None)
         try:
             credentials = self.services.credentials(self.target, self.task)
-        except (CredentialError, ConfigError) as error:
+        except (CredentialError, ConfigError, TryAgain) as error:
             self._settle(intent, Refused(str(error)))
             return
         if not (self._may_go_on() and self._wait_for_a_place(credentials) and self._may_go_on()):

@@ -1,5 +1,6 @@
-"""The file integrations.json: tokens and addresses of chat providers and monitoring systems, in both known shapes.
+"""The integration store, integrations.json: tokens and addresses of chat providers and monitoring systems.
 
+It is a file in the home, or a document elsewhere that a reference names. It has two known shapes:
 v1 is a list of records with `credentials` (bare, or under `integrations`); in v2 a record has `instances`, each with a
 name and `credentials`. A file stays in the shape in which it is found, and what is not known in it survives.
 """
@@ -14,7 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from watchbell.errors import ConfigError
+from watchbell.errors import ConfigError, CredentialError
+from watchbell.secret_references import Referred
 
 #: What Watchbell uses of each service; everything but SHOWN is a secret.
 FIELDS: Mapping[str, tuple[str, ...]] = {
@@ -35,6 +37,9 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 NEWEST_VERSION = 2
 ACTIVE = "active"
 
+#: Where a document is: a file, or elsewhere by a reference.
+Place = Path | Referred
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
@@ -52,23 +57,26 @@ class Stored:
         return self.names[0] if self.names else "default"
 
 
-def active_credentials(service: str, path: Path) -> Iterator[Stored]:
+def active_credentials(service: str, place: Place) -> Iterator[Stored]:
     """Yield what is stored for a service and switched on, in the order of the file; raises ConfigError."""
-    return (one for one in stored(path, only=service) if one.active)
+    return (one for one in stored(place, only=service) if one.active)
 
 
-def stored(path: Path, *, only: str | None = None) -> Iterator[Stored]:
-    """Yield every set of credentials in the file, or those of one service; raises ConfigError for what is broken."""
-    for number, raw in enumerate(records_in(read(path), path)):
-        where = f"{path}: integrations[{number}]"
+def stored(place: Place, *, only: str | None = None) -> Iterator[Stored]:
+    """Yield every set of credentials in the store, or those of one service.
+
+    Raises ConfigError for what is broken, and TryAgain where the store is elsewhere and cannot be reached now.
+    """
+    for number, raw in enumerate(records_in(read(place), place)):
+        where = f"{place}: integrations[{number}]"
         record = _object(raw, where)
         service = service_of(record)
         active = is_active(record)
         # What is wrong with other services, or switched off, is no business of whoever asks for this one.
         if only is not None and (service != only or not active):
             continue
-        for names, place, holder in _holders(record, where):
-            here = f"{place}.credentials"
+        for names, there, holder in _holders(record, where):
+            here = f"{there}.credentials"
             credentials = _object(holder.get("credentials", {}), here)
             yield Stored(service=service, names=names, where=here, active=active, credentials=credentials)
 
@@ -104,37 +112,61 @@ def _names(*values: object) -> tuple[str, ...]:
     return tuple(str(value) for value in values if value not in (None, ""))
 
 
-def records_in(content: Any, path: Path) -> list[Any]:
-    """Return the records of a v1 or v2 file, or of a plain list of records."""
+def records_in(content: Any, place: Place) -> list[Any]:
+    """Return the records of a v1 or v2 document, or of a plain list of records."""
     if isinstance(content, Mapping):
         version = content.get("version", 1)
         if not isinstance(version, int) or version > NEWEST_VERSION:
-            raise ConfigError(f"{path}: version {version!r} is newer than this Watchbell knows; upgrade it")
+            raise ConfigError(f"{place}: version {version!r} is newer than this Watchbell knows; upgrade it")
         content = content.get("integrations", [])
-    return _list(content, f"{path}: integrations")
+    return _list(content, f"{place}: integrations")
 
 
-def read(path: Path) -> Any:
-    """Return the content of the file, an empty list where there is none; raises ConfigError."""
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            text = file.read().decode("utf-8-sig")
-    except FileNotFoundError:
+def read(place: Place) -> Any:
+    """Return the content of the store, an empty list where there is no file; raises ConfigError and TryAgain."""
+    text = _elsewhere(place) if isinstance(place, Referred) else _in_file(place)
+    if text is None:
         return []
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 (byte {error.start})") from None
-    if mode & 0o077:
-        _warn_of_mode(path, mode)
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
         # The error holds the whole text, and with it every token: it must not travel on.
-        raise ConfigError(f"{path}: line {error.lineno}, column {error.colno}: {error.msg}") from None
+        raise ConfigError(f"{place}: line {error.lineno}, column {error.colno}: {error.msg}") from None
     except RecursionError:
-        raise ConfigError(f"{path} is nested too deeply") from None
+        raise ConfigError(f"{place} is nested too deeply") from None
+
+
+def _elsewhere(place: Referred) -> str:
+    try:
+        return place.text()
+    except CredentialError as error:
+        raise ConfigError(f"the integration store: {error}") from None
+
+
+def _in_file(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            text = file.read().decode("utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 (byte {error.start})") from None
+    if is_exposed(found):
+        _warn_of_mode(path, stat.S_IMODE(found.st_mode))
+    return text
+
+
+def is_exposed(found: os.stat_result) -> bool:
+    """Say whether others can get at a file.
+
+    The group of a file counts only where the file is ours: a mounted Kubernetes secret belongs to root and is given to
+    us by its group.
+    """
+    others = stat.S_IRWXO | (stat.S_IRWXG if found.st_uid == os.geteuid() else 0)
+    return bool(found.st_mode & others)
 
 
 @cache  # once per process and file, not once per delivery

@@ -281,3 +281,52 @@ def test_an_unknown_service_is_refused_with_the_nearest_one(watchbell: Run, home
     ended = watchbell("integrations", "set", "slak", stdin=SLACK)
     assert ended.code == 2
     assert "did you mean slack?" in ended.err
+
+
+def test_a_reference_is_no_secret_it_may_be_typed_and_is_shown(watchbell: Run, home: Path) -> None:
+    done = watchbell("integrations", "set", "slack", "bot_token=ssm:/watchbell/slack")
+    assert (done.code, "unusual form" in done.err) == (0, False)
+    [entry] = watchbell("integrations", "list", "--json").json
+    assert entry["fields"] == {"bot_token": "ssm:/watchbell/slack"}
+
+
+def test_a_reference_in_a_variable_is_shown(watchbell: Run, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "secretsmanager:bots#telegram")
+    [entry] = watchbell("integrations", "list", "--json").json
+    assert entry["fields"] == {"bot_token": "secretsmanager:bots#telegram"}
+
+
+def test_a_reference_that_leads_nowhere_is_named_by_the_trial(watchbell: Run, home: Path) -> None:
+    assert watchbell("integrations", "set", "slack", "bot_token=env:NOT_SET_ANYWHERE").code == 0
+    done = watchbell("integrations", "test", "slack")
+    assert done.code == 4
+    assert "env:NOT_SET_ANYWHERE is not set" in done.out + done.err
+
+
+@pytest.mark.parametrize("command", [("set", "slack", "bot_token=env:X"), ("remove", "slack")])
+def test_a_store_that_is_kept_elsewhere_is_only_read(
+    watchbell: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    kept = tmp_path / "elsewhere.json"
+    kept.write_text('[{"service": "slack", "credentials": {"bot_token": "env:BOT"}}]')
+    monkeypatch.setenv("WATCHBELL_INTEGRATIONS", f"file:{kept}")
+    done = watchbell("integrations", *command)
+    assert done.code == 3
+    assert f"the integration store is file:{kept} (WATCHBELL_INTEGRATIONS)" in done.err
+    assert "change it where it is kept" in done.err
+    [entry] = watchbell("integrations", "list", "--json").json
+    assert entry["fields"] == {"bot_token": "env:BOT"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize(("mode", "complains"), [(0o440, False), (0o444, True), (0o400, False)])
+def test_the_group_of_a_mounted_secret_that_is_not_ours_is_no_fault(
+    watchbell: Run, home: Path, mode: int, complains: bool
+) -> None:
+    watchbell("integrations", "set", "slack", "bot_token=env:X")
+    path = home / "integrations.json"
+    path.chmod(mode)
+    os.chown(path, 12345, -1)
+    assert ("can be read by others" in watchbell("integrations", "list").err) is complains
+    checks = {check["check"]: check for check in watchbell("doctor", "--offline", "--json").json["checks"]}
+    assert (checks["files"]["status"] == "problem") is complains

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from watchbell.checkup.checks import CONFIG, CREDENTIALS, STORE, Check, named, ok, problem, warning
+from watchbell.integrations import is_exposed
 from watchbell.settings import Settings
 
 MOUNTS = Path("/proc/self/mounts")
@@ -16,6 +17,7 @@ _PASSING = {"tmpfs": "it is gone after a restart of the machine", "ramfs": "it i
             "overlay": "it is gone with the container", "overlayfs": "it is gone with the container",
             "aufs": "it is gone with the container"}  # fmt: skip
 _OTHERS = 0o077
+_READ_WRITE = os.R_OK | os.W_OK
 _FILES = ("scheduler_tasks.json", "scheduler.db", "scheduler.lock", "integrations.json", "config.toml")
 
 
@@ -36,23 +38,29 @@ def check_home(settings: Settings) -> Iterator[Check]:
 
 def _modes(settings: Settings) -> Check:
     home, files = settings.home, [settings.home / name for name in _FILES if (settings.home / name).exists()]
-    unusable = [path.name for path in files if not os.access(path, os.R_OK | os.W_OK)]
+    unusable = [path.name for path in files if not os.access(path, os.R_OK if _is_read_only(path) else _READ_WRITE)]
     if unusable:
         advice = f"run watchbell as one user only; chown the files to the owner of {home}"
-        return problem("files", f"this user cannot read and write {named(unusable)}", advice, CONFIG)
-    tokens = settings.integrations_file
-    if tokens.exists() and _mode(tokens) & _OTHERS:
+        return problem("files", f"this user cannot use {named(unusable)}", advice, CONFIG)
+    tokens = settings.integrations
+    if isinstance(tokens, Path) and tokens.exists() and is_exposed(tokens.stat()):
         said = f"others can read the tokens in {tokens} (mode {_mode(tokens):04o})"
         return problem("files", said, f"chmod 600 {tokens}; then consider making new tokens", CREDENTIALS)
-    foreign = [path.name for path in files if path.stat().st_uid != home.stat().st_uid]
+    owner = home.stat().st_uid
+    foreign = [path.name for path in files if path.stat().st_uid != owner and not _is_read_only(path)]
     if foreign:
-        advice = f"chown {home.stat().st_uid} them, or a timer of that user cannot write"
+        advice = f"chown {owner} them, or a timer of that user cannot write"
         return warning("files", f"{named(foreign)} belong to another user than {home}", advice)
-    open_ones = [path.name for path in files if _mode(path) & _OTHERS and _may_hold_secrets(path)]
+    open_ones = [path.name for path in files if is_exposed(path.stat()) and _may_hold_secrets(path)]
     if _mode(home) & _OTHERS and open_ones:
         advice = f"chmod 700 {home}; chmod 600 the files"
         return warning("files", f"others can read {named(open_ones)} (home is {_mode(home):04o})", advice)
     return ok("files", f"{len(files)} files, home {_mode(home):04o}")
+
+
+def _is_read_only(path: Path) -> bool:
+    """Say whether ticks only read a file; it may be a mounted secret."""
+    return path.name in ("integrations.json", "config.toml")
 
 
 def _mode(path: Path) -> int:

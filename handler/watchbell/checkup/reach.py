@@ -9,7 +9,8 @@ from watchbell.checkup.checks import CREDENTIALS, SOURCE, Check, named, ok, prob
 from watchbell.clock import Clock
 from watchbell.credentials import WITHOUT_TOKEN, resolve
 from watchbell.delivery.place import is_webhook
-from watchbell.errors import ConfigError, CredentialError, WatchbellError
+from watchbell.errors import ConfigError, CredentialError, TryAgain, WatchbellError
+from watchbell.secret_references import AS_WRITTEN, is_reference
 from watchbell.settings import Settings
 from watchbell.settings.sources import SourceSettings
 from watchbell.tasks import Target, Task
@@ -47,13 +48,13 @@ def _chats(settings: Settings, tasks: Sequence[Task], checks: list[Check], *, of
         if target.provider in WITHOUT_TOKEN:
             continue
         try:
-            for field, secret in _resolved(settings, target, task).items():
+            for field, secret in _resolved(settings, target, task, offline=offline).items():
                 found.setdefault((target.provider, field, secret), _name_of(target))
-        except (CredentialError, ConfigError) as error:
+        except (CredentialError, ConfigError, TryAgain) as error:
             who = task.name or task.id if task else "the ops target"
             missing.setdefault((_name_of(target), str(error), error.exit_code), []).append(who)
     for (name, words, code), users in missing.items():
-        checks.append(problem(name, f"{words}; needed by {named(users)}", _advice(name, code), code))
+        checks.append(problem(name, f"{words}; needed by {named(users)}", _advice(name, words, code), code))
     for (provider, field, secret), name in found.items():
         if offline:
             checks.append(ok(name, "a credential is there; not tried (--offline)"))
@@ -65,15 +66,16 @@ def _chat_job(settings: Settings, provider: str, field: str, secret: str, name: 
     return lambda: probe_chat(settings, provider, field, secret, name)
 
 
-def _resolved(settings: Settings, target: Target, task: Task | None) -> dict[str, str]:
+def _resolved(settings: Settings, target: Target, task: Task | None, *, offline: bool) -> dict[str, str]:
     params = task.params if task is not None else {}
     return dict(
         resolve(
             target.provider,
-            integrations=settings.integrations_file,
+            integrations=settings.integrations,
             environ=settings.environ,
             params=params,
             chat_id=target.chat_id,
+            references=AS_WRITTEN if offline else settings.references,
         )
     )
 
@@ -82,7 +84,9 @@ def _name_of(target: Target) -> str:
     return f"{target.provider} {target.chat_id}" if is_webhook(target.chat_id) else target.provider
 
 
-def _advice(name: str, code: int) -> str:
+def _advice(name: str, words: str, code: int) -> str:
+    if is_reference(words.split(" ")[0].rstrip(":")):
+        return "mend it where the secret is kept, or store another reference"
     if code != CREDENTIALS:
         return "mend integrations.json by hand; it is never overwritten"
     return f"watchbell integrations set {name.partition(' ')[0]}; the timer may have variables that this shell has not"

@@ -10,6 +10,7 @@ import httpx
 from watchbell.checkup.chat_probes import Probed
 from watchbell.checkup.checks import SOURCE, Check, ok, problem, warning
 from watchbell.clock import Clock
+from watchbell.errors import ConfigError, CredentialError, TryAgain
 from watchbell.reports.interface import CoverageStatus
 from watchbell.settings import Settings
 from watchbell.settings.sources import SourceSettings
@@ -34,7 +35,11 @@ class _About(NamedTuple):
 
 def probe_source(settings: Settings, configured: SourceSettings, clock: Clock, name: str) -> Probed:
     """Read the last hour as a report would, and say whether the source was provably watching."""
-    about = _ask(configured.kind, configured.options) if configured.kind in _ABOUT else _About()
+    try:
+        followed = configured.followed(settings.references, settings.environ)
+    except (CredentialError, ConfigError, TryAgain) as error:
+        return Probed(_graded(name, str(error), "mend it where the secret is kept", configured.required))
+    about = _ask(configured.kind, followed.options) if configured.kind in _ABOUT else _About()
     source = make_source(settings, configured, clock)
     now = clock.now()
     coverage = source.read(now - WINDOW, now).coverage

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from watchbell.errors import ConfigError
+from watchbell.integrations import Place
 from watchbell.reports.analysis.hours import DEFAULT_HOURS, Hours
 from watchbell.settings.table import Table
 
@@ -14,7 +14,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SPAN = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)")
 
 
-def hours_settings(path: Path, values: Mapping[str, Any]) -> Hours:
+def hours_settings(path: Place, values: Mapping[str, Any]) -> Hours:
     """Return the hours that the table says, PagerDuty's where it is silent; raises ConfigError naming the key."""
     table = Table(path, values, HOURS_KEYS, prefix="hours.")
     return Hours(

@@ -2,16 +2,17 @@
 
 import tomllib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from watchbell.errors import ConfigError
+from watchbell.errors import ConfigError, CredentialError
+from watchbell.integrations import Place
+from watchbell.secret_references import Referred
 
 
 class Table:
     """One TOML table; every complaint names the file and the key."""
 
-    def __init__(self, path: Path, values: Mapping[str, Any], known: tuple[str, ...], prefix: str = "") -> None:
+    def __init__(self, path: Place, values: Mapping[str, Any], known: tuple[str, ...], prefix: str = "") -> None:
         self.path = path
         self.values = values
         self.prefix = prefix
@@ -34,17 +35,22 @@ class Table:
         return int(value)
 
 
-def read_toml(path: Path, *, must_exist: bool) -> Mapping[str, Any]:
-    """Return the whole file; an empty mapping when there is none and there need not be."""
+def read_toml(place: Place, *, must_exist: bool) -> Mapping[str, Any]:
+    """Return the whole file; an empty mapping when there is none and there need not be.
+
+    Raises ConfigError, and TryAgain where it is kept elsewhere and cannot be reached now.
+    """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(place.text() if isinstance(place, Referred) else place.read_text(encoding="utf-8"))
+    except CredentialError as error:
+        raise ConfigError(f"WATCHBELL_CONFIG: {error}") from None
     except FileNotFoundError:
         if must_exist:
-            raise ConfigError(f"WATCHBELL_CONFIG names {path}, which does not exist") from None
+            raise ConfigError(f"WATCHBELL_CONFIG names {place}, which does not exist") from None
         return {}
     except NotADirectoryError:
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
+        raise ConfigError(f"{place} cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{place}: {error}") from error

@@ -4,14 +4,21 @@ from datetime import timedelta
 from typing import Any
 
 from watchbell.clock import Clock
+from watchbell.errors import ConfigError, CredentialError, TryAgain
 from watchbell.reports.interface import Source
 from watchbell.settings import Settings
 from watchbell.settings.sources import UNREADABLE, SourceSettings
 
 
 def make_source(settings: Settings, configured: SourceSettings, clock: Clock) -> Source:
-    """Return one configured source; it connects when it is read."""
-    options: dict[str, Any] = dict(configured.options)
+    """Return one configured source; it connects when it is read. References to its secrets are followed here."""
+    try:
+        options: dict[str, Any] = dict(configured.followed(settings.references, settings.environ).options)
+    except (CredentialError, ConfigError, TryAgain) as error:
+        from watchbell.reports.sources.unreadable import Unreadable
+
+        name = str(configured.options.get("name", configured.kind))
+        return Unreadable(str(error), name=name, required=configured.required)
     if configured.kind == UNREADABLE:
         from watchbell.reports.sources.unreadable import Unreadable
 

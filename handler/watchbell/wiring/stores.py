@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from watchbell.errors import ConfigError
 from watchbell.settings import Settings
@@ -38,10 +39,8 @@ def _local(settings: Settings, *, create: bool) -> Store:
 
 def _dynamodb(settings: Settings) -> Store:
     assert settings.dynamodb_prefix is not None
-    try:
-        from watchbell.stores.dynamodb import DynamoStore
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("boto3", "botocore"):
-            raise
-        raise ConfigError("the DynamoDB store needs boto3: pip install 'watchbell[aws]'") from None
+    if find_spec("boto3") is None:
+        raise ConfigError("the DynamoDB store needs boto3: pip install 'watchbell[aws]'")
+    from watchbell.stores.dynamodb import DynamoStore
+
     return DynamoStore(settings.dynamodb_prefix, keep_history=settings.keep_history)

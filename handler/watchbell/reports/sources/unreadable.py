@@ -1,4 +1,4 @@
-"""Stands for sources that cannot be known, because the file that names them cannot be read: never an all-clear."""
+"""Stands for a source whose settings cannot be had, and for all of them where that is not known: never an all-clear."""
 
 from datetime import datetime
 
@@ -8,10 +8,9 @@ from watchbell.reports.interface import Coverage, CoverageStatus, Evidence
 class Unreadable:
     """Always fails, with the reason."""
 
-    name = "integrations.json"
-    required = True
-
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, *, name: str = "integrations.json", required: bool = True) -> None:
+        self.name = name
+        self.required = required
         self._detail = detail
 
     def read(self, start: datetime, end: datetime) -> Evidence:

@@ -5,7 +5,7 @@ from typing import Any
 
 from watchbell.checkup.checks import Check, Level, overall
 from watchbell.redaction import redact
-from watchbell_cli.output import print_json, print_table
+from watchbell_cli.output import print_json, print_table, say
 
 
 def print_checks(checks: Sequence[Check], *, as_json: bool) -> int:
@@ -16,7 +16,19 @@ def print_checks(checks: Sequence[Check], *, as_json: bool) -> int:
     else:
         rows = [(check.name, str(check.level), redact(check.detail)) for check in checks]
         print_table(("check", "state", "found"), rows, flexible={2}, notes=[_note(check) for check in checks])
+        say(_summary(checks))
     return code
+
+
+def _summary(checks: Sequence[Check]) -> str:
+    """Return the one line to read first: it is the last one, above the prompt."""
+    told = []
+    for level in (Level.PROBLEM, Level.WARNING):
+        names = [check.name for check in checks if check.level is level]
+        if names:
+            plural = "" if len(names) == 1 else "s"
+            told.append(f"{len(names)} {level}{plural}: {', '.join(dict.fromkeys(names))}")
+    return "; ".join(told) or "all is in order"
 
 
 def _note(check: Check) -> tuple[str, ...]:

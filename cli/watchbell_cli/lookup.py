@@ -7,6 +7,7 @@ from typing import Any
 from watchbell.errors import ConfigError, NotFound, UsageError
 from watchbell.stores.interface import Store
 from watchbell.tasks import Task
+from watchbell_cli.output import warn
 
 _CANDIDATES_SHOWN = 8
 
@@ -40,8 +41,14 @@ def _hint(text: str, names: Mapping[str, str]) -> str:
 
 
 def find_task(store: Store, text: str) -> Task:
-    """Return the task that `text` means; when none fits, what cannot be used in the file is named too."""
-    listing = store.tasks.listing()
+    """Return the task that `text` means; when none fits, what cannot be used in the file is named too.
+
+    While the definitions cannot be read it is the last good one, which goes on firing.
+    """
+    try:
+        listing = store.tasks.listing()
+    except ConfigError as unreadable:
+        return _last_good(store, text, unreadable)
     tasks = {task.id: task for task in listing.tasks}
     try:
         return tasks[resolve_id(text, {task.id: task.name for task in listing.tasks})]
@@ -56,10 +63,30 @@ def known_id(store: Store, text: str) -> str:
     names = dict.fromkeys(store.runs.known_task_ids(), "")
     try:
         names |= {task.id: task.name for task in store.tasks.listing().tasks}
-    except ConfigError:
-        if not any(task_id.startswith(text) for task_id in names):
-            raise
+    except ConfigError as unreadable:
+        names |= {task_id: task.name for task_id, task in _indexed(store).items()}
+        return _resolved_all_the_same(text, names, unreadable)
     return resolve_id(text, names)
+
+
+def _last_good(store: Store, text: str, unreadable: ConfigError) -> Task:
+    tasks = _indexed(store)
+    task = tasks[_resolved_all_the_same(text, {task_id: task.name for task_id, task in tasks.items()}, unreadable)]
+    warn(f"{unreadable}; this is about the last good definition of {task.id}, which goes on firing")
+    return task
+
+
+def _indexed(store: Store) -> dict[str, Task]:
+    """Return the definitions in force, by id, without the file that they come from."""
+    expected = [store.tasks.expectation(task_id) for task_id in store.runs.known_task_ids()]
+    return {one.task.id: one.task for one in expected if one is not None}
+
+
+def _resolved_all_the_same(text: str, names: Mapping[str, str], unreadable: ConfigError) -> str:
+    try:
+        return resolve_id(text, names)
+    except NotFound:
+        raise unreadable from None
 
 
 def find_raw(definitions: Iterable[Any], text: str) -> dict[str, Any]:

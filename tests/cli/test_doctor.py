@@ -134,6 +134,11 @@ def test_a_revoked_token(world: World) -> None:
     assert "REVOKED-0001" not in json.dumps(found)
 
 
+def test_the_last_line_names_what_is_wrong(world: World) -> None:
+    world.watchbell("integrations", "set", "slack", stdin="xoxb-REVOKED-0001")
+    assert world.watchbell("doctor").err.splitlines()[-1].startswith("1 problem: slack")
+
+
 def test_a_token_that_is_gone(world: World) -> None:
     world.watchbell("integrations", "remove", "slack")
     world.problem("slack", 4, "no bot token", world.task, "watchbell integrations set slack")

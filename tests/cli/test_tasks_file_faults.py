@@ -93,6 +93,23 @@ def test_history_stays_readable_while_the_definitions_are_broken(watchbell: Run,
     assert (ended.code, ended.json[0]["status"]) == (0, "success")
 
 
+@pytest.mark.parametrize("called", ["by its id", "by its name"])
+def test_questions_are_answered_from_the_last_good_definition_while_the_file_is_broken(
+    watchbell: Run, add: Run, tasks_file: Path, called: str
+) -> None:
+    task_id = add("--name", "digest")
+    text = "digest" if called == "by its name" else task_id
+    tasks_file.write_text("[")
+    assert watchbell("cron", "logs", text).code == 0
+    why = watchbell("cron", "why", text, "--at", "2026-11-22T09:00Z", "--json")
+    assert why.code == 0
+    assert "due" in why.json
+    assert "scheduler_tasks.json" in why.err
+    assert watchbell("cron", "next", text).code == 0
+    ended = watchbell("cron", "why", "no-such-task", "--at", "2026-11-22T09:00Z")
+    assert (ended.code, "scheduler_tasks.json" in ended.err) == (3, True)
+
+
 def test_a_damaged_database_is_a_store_error_and_left_as_it_is(watchbell: Run, add: Run, home: Path) -> None:
     add()
     for leftover in home.glob("scheduler.db-*"):

@@ -1,21 +1,45 @@
-"""The replay of a window: begins and ends of alerts and silences in the order of time. It claims no cause."""
+"""The replay of a window: what changed before, the incidents, and one list in the order of time over all sources.
 
-from datetime import datetime
+It orders and groups and says by which rule; it claims no cause.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from watchbell.reports import wording
-from watchbell.reports.findings import Findings, judge
-from watchbell.reports.interface import Report, Section
-from watchbell.reports.kinds.daily_summary import alert_numbers, still_firing_lines
+from watchbell.reports.analysis.incidents import Incident, incidents, usual
+from watchbell.reports.findings import Findings, find, judge, rule_key
+from watchbell.reports.interface import Episode, Event, Number, Report, Section, Window
 from watchbell.reports.kinds.material import Material, headline, refuse_failed
+from watchbell.reports.kinds.timeline import USUAL, entries, first_signal, timeline
 
 TITLE = "Incident window replay"
-MOST_ROWS = 100
+CHANGES_BEFORE = timedelta(hours=2)
+MOST_LINES = 10
+MOST_INCIDENTS = 20
+MOST_QUIET = 2
+THE_RULE = (
+    "An incident: alerts that overlap or follow within 5 minutes, and share a service, job, namespace or instance."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Replay:
+    """What the report is made of. `before` is the time before the window, at least two hours of it."""
+
+    findings: Findings
+    before: Findings
+    usual: tuple[Episode, ...]
+    incidents: tuple[Incident, ...]
 
 
 def build(material: Material) -> Report:
     """Build the replay; raises SourceError when a required source did not answer."""
     findings = material.findings()
     refuse_failed(findings)
+    replay = _replay(findings, _before(material))
     request = material.request
     verdict, reason = judge(findings)
     return Report(
@@ -25,31 +49,151 @@ def build(material: Material) -> Report:
         verdict=verdict,
         reason=reason,
         coverage=findings.coverage,
-        numbers=alert_numbers(findings, None),
-        still_firing=still_firing_lines(findings),
+        numbers=_numbers(replay),
+        still_firing=wording.capped(
+            [wording.still_firing(one, request.window.end, request.window.timezone) for one in findings.still_firing],
+            MOST_LINES,
+        ),
+        actions=(f"First make this report whole: {findings.problem}",) if findings.problem else (),
         alerts=findings.rules,
-        sections=(_timeline(findings),),
+        sections=_sections(replay),
         source_error=findings.source_error,
     )
 
 
-def _timeline(findings: Findings) -> Section:
-    window = findings.window
-    events = sorted(_events(findings))
-    rows = tuple((wording.clock_time(at, window.timezone), what, name) for at, what, name in events)
-    lines = [f"Times in {window.timezone}."]
-    if not rows:
-        lines.append("No alert and no silence began or ended in this window.")
-    if len(rows) > MOST_ROWS:
-        lines.append(f"and {len(rows) - MOST_ROWS} more events")
-    return Section(title="Timeline", lines=tuple(lines), columns=("time", "event", "what"), rows=rows[:MOST_ROWS])
+def _before(material: Material) -> Findings:
+    window = material.request.window
+    start = window.start - max(CHANGES_BEFORE, window.end - window.start)
+    return find(replace(window, start=start, end=window.start), material.readings.read(start, window.start))
 
 
-def _events(findings: Findings) -> list[tuple[datetime, str, str]]:
+def _replay(findings: Findings, before: Findings) -> _Replay:
     window = findings.window
-    events = [(episode.start, "began", wording.alert(episode.labels)) for episode in findings.episodes]
-    events += [(e.end, "ended", wording.alert(e.labels)) for e in findings.episodes if e.end is not None]
-    for silence in findings.silences:
-        name = wording.silence(silence, window.timezone)
-        events += [(silence.start, "silenced", name), (silence.end, "silence ended", name)]
-    return [event for event in events if window.start <= event[0] < window.end]
+    ratio = (window.end - window.start) / (before.window.end - before.window.start)
+    noisy = usual(findings.new, before.new, ratio) if before.is_proven else set()
+    noise = tuple(one for one in findings.episodes if rule_key(one.labels) in noisy)
+    rest = [one for one in findings.episodes if rule_key(one.labels) not in noisy]
+    return _Replay(
+        findings=findings,
+        before=before,
+        usual=noise,
+        incidents=incidents(rest, findings.silences, window),
+    )
+
+
+def _numbers(replay: _Replay) -> tuple[Number, ...]:
+    findings = replay.findings
+    figures = {
+        "incidents": len(replay.incidents),
+        "new": len(findings.new),
+        "still firing": len(findings.still_firing),
+        "resolved": len(findings.resolved),
+    }
+    return tuple(
+        Number(name=name, value=float(value) if findings.is_proven else None) for name, value in figures.items()
+    )
+
+
+def _sections(replay: _Replay) -> tuple[Section, ...]:
+    window = replay.findings.window
+    groups = {str(number): incident.episodes for number, incident in enumerate(replay.incidents, 1)}
+    found = entries(replay.findings, {**groups, USUAL: replay.usual})
+    return (
+        *_changes(replay, first_signal(found) or window.start),
+        *_incidents(replay.incidents, window),
+        *_gaps(replay),
+        *_noise(replay),
+        timeline(found, window),
+    )
+
+
+def _changes(replay: _Replay, signal: datetime) -> tuple[Section, ...]:
+    """Return what changed in the two hours before the first signal, as far as sources tell of changes."""
+    window = replay.findings.window
+    events = {one for one in (*replay.before.events, *replay.findings.events) if one.until is None}
+    found = [(one.at, f"{one.source}: {one.text}") for one in events]
+    for silence in {one.id: one for one in (*replay.before.silences, *replay.findings.silences)}.values():
+        what = wording.silence(silence, window.timezone)
+        found += [(silence.start, f"silenced: {what}"), (silence.end, f"silence ended: {what}")]
+    lines = [
+        f"{wording.clock_time(at, window.timezone)} {wording.shortened(what)}"
+        for at, what in sorted(found)
+        if signal - CHANGES_BEFORE <= at <= signal
+    ]
+    if not lines and not replay.incidents:
+        return ()
+    nothing = ("None that the sources tell of; they do not see deployments.",)
+    return (Section(title="Changes in the 2 hours before", lines=wording.capped(lines, MOST_LINES) or nothing),)
+
+
+def _incidents(found: Sequence[Incident], window: Window) -> tuple[Section, ...]:
+    if not found:
+        return ()
+    rows = tuple(_row(number, one, window) for number, one in enumerate(found[:MOST_INCIDENTS], 1))
+    lines = [f"Times in {window.timezone}. {THE_RULE}"]
+    for number, one in enumerate(found[:MOST_INCIDENTS], 1):
+        lines += [f"Incident {number}: {line}" for line in _remarks(one, window)]
+    more = len(found) - len(rows)
+    return (
+        Section(
+            title="Incidents",
+            lines=(
+                *wording.capped(lines, MOST_LINES),
+                *([f"and {wording.many(more, 'incident')} more"] if more else []),
+            ),
+            columns=("incident", "first symptom", "recovery", "duration", "alerts", "peak", "began with"),
+            rows=rows,
+        ),
+    )
+
+
+def _row(number: int, one: Incident, window: Window) -> tuple[str, ...]:
+    lasting = wording.duration(((one.recovered or window.end) - one.first_symptom).total_seconds())
+    first = min(one.episodes, key=lambda episode: episode.active_at or episode.start)
+    return (
+        str(number),
+        wording.clock_time(one.first_symptom, window.timezone),
+        wording.clock_time(one.recovered, window.timezone) if one.recovered else "not yet",
+        lasting if one.recovered else f"{lasting} so far",
+        str(len(one.episodes)),
+        str(one.peak),
+        wording.alert(first.labels),
+    )
+
+
+def _remarks(one: Incident, window: Window) -> Iterable[str]:
+    """Yield what the table has no room for: silences in force, and long stretches in which nothing changed."""
+    for silence in one.silences[:MOST_QUIET]:
+        yield f"silence in force: {wording.silence(silence, window.timezone)}"
+    for start, end in one.quiet[:MOST_QUIET]:
+        lasting = wording.duration((end - start).total_seconds())
+        yield f"nothing began or ended for {lasting} from {wording.clock_time(start, window.timezone)}"
+
+
+def _gaps(replay: _Replay) -> tuple[Section, ...]:
+    """Return the stretches in which a source was not watching: what happened in them is not known."""
+    window = replay.findings.window
+    lines = [_gap(one, window) for one in replay.findings.events if one.until is not None]
+    return (Section(title="Not watched", lines=wording.capped(lines, MOST_LINES)),) if lines else ()
+
+
+def _gap(one: Event, window: Window) -> str:
+    assert one.until is not None
+    start, end = (wording.clock_time(at, window.timezone) for at in (one.at, one.until))
+    return wording.shortened(f"{one.source}: {one.text} from {start} to {end}")
+
+
+def _noise(replay: _Replay) -> tuple[Section, ...]:
+    if not replay.before.is_proven:
+        return (
+            Section(title="Usual noise", lines=(f"Not marked, because of the time before: {replay.before.problem}",)),
+        )
+    now, before = (Counter(rule_key(one.labels) for one in some) for some in (replay.findings.new, replay.before.new))
+    alike = {rule_key(one.labels): one for one in replay.usual}
+    span = replay.before.window
+    lasting = wording.duration((span.end - span.start).total_seconds())
+    lines = [
+        f"{one.labels.get('alertname', '')}: {now[key]} firings, {before[key]} in the {lasting} before"
+        for key, one in sorted(alike.items(), key=lambda item: (-now[item[0]], item[0]))
+    ]
+    return (Section(title="Usual noise", lines=wording.capped(lines, MOST_LINES)),) if lines else ()

@@ -1,0 +1,245 @@
+"""The replay of a window: one list in the order of time, incidents by a stated rule, and no claimed cause."""
+
+from datetime import timedelta
+
+import pytest
+
+from fakes.told import END, START, Told, build, episode, hour, lines, section, silence, titles
+from watchbell.errors import SourceError
+from watchbell.reports.analysis.incidents import incidents, usual
+from watchbell.reports.interface import CoverageStatus, Event, Verdict, Window
+from watchbell.tasks import Kind
+
+WINDOW = Window(start=START, end=END, timezone="UTC")
+MINUTE = 1 / 60
+
+
+def replay(*sources, **more):
+    return build(Kind.INCIDENT_WINDOW_REPLAY, *sources, **more)
+
+
+def groups(*episodes, silences=()):
+    return [[one.labels["alertname"] for one in group.episodes] for group in incidents(episodes, silences, WINDOW)]
+
+
+def test_everything_is_one_list_in_the_order_of_time_with_the_distance_from_the_first_signal():
+    restart = Event(at=hour(2), source="prometheus", text="prometheus restarted")
+    told = Told(
+        episode(3, 5, "B", pending=2.5, job="web"),
+        episode(-1, 4, "A"),
+        silences=(silence('job="web"', 3.5, 30),),
+        events=(restart,),
+    )
+    report = replay(told, timezone="Asia/Kolkata")
+    timeline = section(report, "Timeline")
+    assert timeline.columns == ("time", "offset", "event", "what", "incident")
+    assert timeline.rows == (
+        ("21 Nov 16:30:00", "-30 m", "prometheus", "prometheus restarted", ""),
+        ("21 Nov 17:00:00", "+0 s", "pending", "B job=web", "2"),
+        ("21 Nov 17:30:00", "+30 m", "firing", "B job=web", "2"),
+        ("21 Nov 18:00:00", "+1 h", "silenced", 'job="web" until 22 Nov 20:30 IST, by eva: being mended', ""),
+        ("21 Nov 18:30:00", "+1 h 30 m", "resolved", "A", "1"),
+        ("21 Nov 19:30:00", "+2 h 30 m", "resolved", "B job=web", "2"),
+    )
+    assert timeline.lines == ("Times in Asia/Kolkata; the offset counts from the first signal.",)
+
+
+def test_incidents_tell_first_symptom_recovery_duration_and_peak():
+    report = replay(
+        Told(
+            episode(3, 5, "A", pending=2.9, service="shop"),
+            episode(4, 6, "B", service="shop"),
+            episode(4.5, 4.6, "C", service="shop"),
+            episode(20, None, "D"),
+        )
+    )
+    assert section(report, "Incidents").rows == (
+        ("1", "21 Nov 11:54:00", "21 Nov 15:00:00", "3 h 6 m", "3", "3", "A service=shop"),
+        ("2", "22 Nov 05:00:00", "not yet", "4 h so far", "1", "1", "D"),
+    )
+    assert [(n.name, n.value) for n in report.numbers] == [
+        ("incidents", 2),
+        ("new", 4),
+        ("still firing", 1),
+        ("resolved", 3),
+    ]
+
+
+def test_alerts_without_a_common_label_are_separate_incidents():
+    assert groups(episode(1, 2, "A", service="x"), episode(1, 2, "B", service="y")) == [["A"], ["B"]]
+
+
+@pytest.mark.parametrize("label", ["service", "job", "namespace", "instance"])
+def test_alerts_that_overlap_and_share_a_label_are_one_incident(label):
+    assert groups(episode(1, 3, "A", **{label: "x"}), episode(2, 4, "B", **{label: "x"})) == [["A", "B"]]
+
+
+def test_an_alert_that_follows_within_five_minutes_belongs_to_the_incident():
+    first = episode(1, 2, "A", job="x")
+    assert groups(first, episode(2 + 5 * MINUTE, 3, "B", job="x")) == [["A", "B"]]
+    assert groups(first, episode(2 + 5.1 * MINUTE, 3, "B", job="x")) == [["A"], ["B"]]
+
+
+def test_an_incident_is_whatever_hangs_together_over_several_steps():
+    chain = (
+        episode(1, 2, "A", job="x"),
+        episode(1.5, 3, "B", job="x", namespace="n"),
+        episode(2.9, 4, "C", namespace="n"),
+    )
+    assert groups(*chain) == [["A", "B", "C"]]
+
+
+def test_a_long_alert_is_not_forgotten_behind_a_short_one():
+    episodes = (episode(1, 6, "Long", job="x"), episode(2, 2.1, "Short", job="x"), episode(5, 7, "Late", job="x"))
+    assert groups(*episodes) == [["Long", "Short", "Late"]]
+
+
+def test_the_cluster_groups_only_alerts_that_have_nothing_narrower():
+    bare = (episode(1, 2, "A", cluster="c"), episode(1, 2, "B", cluster="c"))
+    assert groups(*bare) == [["A", "B"]]
+    assert groups(*bare, episode(1, 2, "C", cluster="c", service="s")) == [["A", "B"], ["C"]]
+
+
+def test_an_alert_that_fires_through_the_whole_window_does_not_tie_others_together():
+    chronic = episode(-30, None, "Chronic", job="x")
+    assert groups(chronic, episode(2, 3, "A", job="x"), episode(10, 11, "B", job="x")) == [["Chronic"], ["A"], ["B"]]
+
+
+def test_the_order_of_the_sources_changes_nothing():
+    episodes = [episode(n % 7, n % 7 + 1, job=str(n % 3), pod=str(n)) for n in range(30)]
+    assert replay(Told(*episodes)) == replay(Told(*reversed(episodes)))
+
+
+def test_fifty_thousand_alerts_are_grouped_without_comparing_each_with_each():
+    episodes = [episode(n / 5000, n / 5000 + 0.1, job=str(n % 50), pod=str(n)) for n in range(50_000)]
+    assert len(incidents(episodes, (), WINDOW)) == 50
+
+
+def test_a_peak_does_not_count_one_that_ends_as_another_begins():
+    (one,) = incidents([episode(1, 2, "A", job="x"), episode(2, 3, "B", job="x")], (), WINDOW)
+    assert one.peak == 1
+
+
+def test_silences_in_force_are_those_that_match_an_alert_of_the_incident():
+    silences = (silence('job="x"', 1, 3), silence('job="y"', 1, 3, "2"), silence('job="x"', 7, 9, "3"))
+    (one,) = incidents([episode(2, 4, "A", job="x")], silences, WINDOW)
+    assert [each.id for each in one.silences] == ["1"]
+    report = replay(Told(episode(2, 4, "A", job="x"), silences=silences))
+    assert 'Incident 1: silence in force: job="x" until 21 Nov 12:00 UTC, by eva: being mended' in lines(
+        report, "Incidents"
+    )
+
+
+def test_long_stretches_without_a_signal_inside_an_incident_are_pointed_out():
+    report = replay(Told(episode(2, 4, "A", job="x"), episode(2.1, 2.2, "B", job="x")))
+    assert lines(report, "Incidents")[1:] == ("Incident 1: nothing began or ended for 1 h 48 m from 21 Nov 11:12:00",)
+
+
+def test_alerts_that_fire_at_their_usual_rate_are_marked_and_form_no_incident():
+    noise = [episode(n * 4, n * 4 + 0.1, "Flappy", job="x") for n in range(-5, 5)]
+    report = replay(Told(*noise, episode(4, 5, "New", job="x")))
+    rows = section(report, "Timeline").rows
+    assert {row[4] for row in rows if row[3].startswith("Flappy")} == {"usual"}
+    assert [row[1] for row in rows if row[2:4] == ("firing", "New job=x")] == ["+0 s"]
+    assert [row[6] for row in section(report, "Incidents").rows] == ["New job=x"]
+    assert lines(report, "Usual noise") == ("Flappy: 5 firings, 5 in the 1 d before",)
+
+
+def test_usual_is_no_alert_that_is_urgent_rare_or_much_more_frequent_now():
+    def often(count, **labels):
+        return [episode(n, n + 0.1, **labels) for n in range(count)]
+
+    def is_usual(now, before, **labels):
+        return bool(usual(often(now, **labels), often(before, **labels), 1.0))
+
+    assert is_usual(6, 3)
+    assert not is_usual(7, 3)
+    assert not is_usual(1, 2)
+    assert not is_usual(3, 3, severity="critical")
+
+
+def test_without_proof_of_the_time_before_no_alert_is_marked_usual_and_the_report_says_so():
+    noise = [episode(n * 4, n * 4 + 0.1, "Flappy", job="x") for n in range(-5, 5)]
+    report = replay(Told(*noise, since=START))
+    assert report.verdict is Verdict.ATTENTION
+    assert lines(report, "Usual noise") == ("Not marked, because of the time before: told: as told",)
+    assert len(section(report, "Incidents").rows) == 5
+
+
+def test_changes_in_the_two_hours_before_the_first_signal_come_first_also_from_before_the_window():
+    events = [
+        Event(at=hour(hours), source="prometheus", text=text)
+        for hours, text in ((-2.5, "long before"), (-0.5, "rules reloaded"), (0.9, "restarted"), (3, "afterwards"))
+    ]
+    told = Told(episode(1, 2, "A"), events=events, silences=(silence('a="b"', 0.2, 0.8),))
+    report = replay(told)
+    assert titles(report)[0] == "Changes in the 2 hours before"
+    assert lines(report, "Changes in the 2 hours before") == (
+        "21 Nov 08:30:00 prometheus: rules reloaded",
+        '21 Nov 09:12:00 silenced: a="b" until 21 Nov 09:48 UTC, by eva: being mended',
+        '21 Nov 09:48:00 silence ended: a="b" until 21 Nov 09:48 UTC, by eva: being mended',
+        "21 Nov 09:54:00 prometheus: restarted",
+    )
+
+
+def test_a_short_window_still_looks_two_hours_back():
+    reload = Event(at=hour(4.5), source="prometheus", text="rules reloaded")
+    told = Told(episode(6.2, 6.5, "A"), events=(reload,))
+    report = replay(told, window=(hour(6), hour(7)))
+    assert (hour(4), hour(6)) in told.reads
+    assert lines(report, "Changes in the 2 hours before") == ("21 Nov 13:30:00 prometheus: rules reloaded",)
+
+
+def test_without_known_changes_the_report_says_what_it_cannot_see():
+    report = replay(Told(episode(1, 2)))
+    assert lines(report, "Changes in the 2 hours before") == (
+        "None that the sources tell of; they do not see deployments.",
+    )
+
+
+def test_stretches_without_watching_are_flagged_and_in_the_list():
+    gap = Event(at=hour(2), until=hour(3), source="prometheus", text="no samples")
+    report = replay(Told(episode(1, 2, "A"), events=(gap,)))
+    assert lines(report, "Not watched") == ("prometheus: no samples from 21 Nov 11:00:00 to 21 Nov 12:00:00",)
+    assert ("21 Nov 11:00:00", "+1 h", "prometheus", "no samples, for 1 h", "") in section(report, "Timeline").rows
+
+
+def test_a_long_list_leaves_out_usual_noise_first_and_says_how_many_more():
+    noise = [episode(n / 3, n / 3 + 0.1, "Flappy", job="x") for n in range(-60, 60)]
+    real = [episode(n / 3, n / 3 + 0.1, "Real", pod=str(n)) for n in range(60)]
+    table = section(replay(Told(*noise, *real)), "Timeline")
+    assert len(table.rows) == 100
+    assert not [row for row in table.rows if row[4] == "usual"]
+    assert table.lines[1:] == ("Left out: 120 entries of usual alerts", "and 20 more")
+
+
+def test_a_window_without_alerts_is_an_empty_list_and_no_incident():
+    report = replay(Told())
+    assert (report.verdict, titles(report)) == (Verdict.OK, ["Timeline"])
+    assert lines(report, "Timeline") == ("No alert and no silence began or ended in this window.",)
+
+
+def test_no_sentence_of_the_report_claims_a_cause():
+    told = Told(episode(1, 2, "A"), events=(Event(at=hour(0.9), source="p", text="restarted"),))
+    said = " ".join(line for one in replay(told).sections for line in one.lines).lower()
+    assert "cause" not in said
+    assert "because" not in said
+
+
+@pytest.mark.parametrize("sources", [(), (Told(status=CoverageStatus.FAILED),)])
+def test_replay_raises_when_nothing_answered(sources):
+    with pytest.raises(SourceError):
+        replay(*sources)
+
+
+def test_replay_of_a_window_without_proof_is_unknown_and_has_no_numbers():
+    report = replay(Told(episode(1, 2), status=CoverageStatus.UNPROVEN))
+    assert (report.verdict, len(section(report, "Timeline").rows)) == (Verdict.UNKNOWN, 2)
+    assert {number.value for number in report.numbers} == {None}
+    assert report.actions == ("First make this report whole: told: as told",)
+
+
+def test_a_window_of_a_day_is_compared_with_the_day_before():
+    told = Told(episode(1, 2))
+    replay(told)
+    assert sorted(told.reads) == [(START - timedelta(days=1), START), (START, END)]

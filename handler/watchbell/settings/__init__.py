@@ -24,6 +24,7 @@ TOP_KEYS = (
     "workers",
     "history_days",
     "metrics_file",
+    "charts",
     "sources",
     "hours",
     "pipelines",
@@ -50,6 +51,7 @@ class Settings:
     workers: int = 8
     keep_history: timedelta = timedelta(days=400)
     metrics_file: Path | None = None
+    charts: bool = True  # where a plotting library is installed; else a line of text stands for them
     hours: Hours = DEFAULT_HOURS  # business, off and sleep hours, on the wall clock of each task's zone
     pipelines: tuple[PipelineSettings, ...] = ()  # besides the built-in one
     heartbeat_url: str | None = field(default=None, repr=False)  # a secret
@@ -113,6 +115,7 @@ def load_settings(environ: Mapping[str, str] | None = None, references: Referenc
         workers=table.whole("workers", 8, 1, 64),
         keep_history=timedelta(days=table.whole("history_days", 400, 1, 36_500)),
         metrics_file=_metrics_file(table),
+        charts=table.get("charts", bool, True),
         hours=hours_settings(path, table.get("hours", dict, {})),
         pipelines=read_pipelines(path, table.get("pipelines", dict, {}), longest_seconds=deadline),
         heartbeat_url=environ.get("WATCHBELL_HEARTBEAT_URL") or None,

@@ -1,7 +1,7 @@
 """What every kind of report is made of: the request, and the facts found in what the sources say."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
@@ -44,6 +44,7 @@ class Material:
     queriers: Sequence[Querier]
     clock: Clock
     hours: Hours = DEFAULT_HOURS
+    found: dict[Window, Findings] = field(default_factory=dict, repr=False, compare=False)  # so far
 
     def findings(self) -> Findings:
         """Read all sources over the window of the request."""
@@ -55,7 +56,9 @@ class Material:
         return self._find(replace(window, start=window.start - (window.end - window.start), end=window.start))
 
     def _find(self, window: Window) -> Findings:
-        return find(window, self.readings.read(window.start, window.end))
+        if window not in self.found:
+            self.found[window] = find(window, self.readings.read(window.start, window.end))
+        return self.found[window]
 
 
 def headline(title: str, request: ReportRequest) -> str:

@@ -25,6 +25,8 @@ STEPS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15, 20, 30
 #: A firing as long as this was surely one that somebody had to know of.
 LONG = timedelta(minutes=30)
 
+ROUNDING = timedelta(seconds=1)
+
 
 class Setting(StrEnum):
     """What of a rule is to be changed, as it is written there."""
@@ -83,10 +85,13 @@ def _try_for(episodes: Iterable[Episode], window: Window, hold: timedelta) -> Su
 
 
 def _held_longer(episode: Episode, value: timedelta, window: Window) -> bool:
-    """One that still fires may go on for as long as it likes."""
+    """One that still fires may go on for as long as it likes.
+
+    Prometheus tells the start of pending in whole seconds, rounded down: what is longer by less than one is not longer.
+    """
     if episode.active_at is None or not ended_before(episode, window.end):
         return True
-    return _end(episode, window) - episode.active_at > value
+    return _end(episode, window) - episode.active_at >= value + ROUNDING
 
 
 def _try_keep(episodes: Sequence[Episode], window: Window, keep: timedelta) -> Suggestion | None:

@@ -35,7 +35,12 @@ def owning(settings: Settings, clock: Clock) -> Iterator[Ownership]:
 
 
 def _shared_name(settings: Settings) -> str:
-    """Return what counts as one machine: what one sandbox of a function, or one pod of a job, cannot do, none can."""
+    """Return what counts as one machine: what one sandbox of a function, or one pod of a job, cannot do, none can.
+
+    So do all that hand their runs on through one queue: whoever takes its messages does what they cannot.
+    """
+    if settings.queue_url:
+        return f"queue:{settings.queue_url.rpartition('/')[2]}"
     function = settings.environ.get("AWS_LAMBDA_FUNCTION_NAME")
     return f"lambda:{function}" if function else machine_name(platform.node() or "localhost")
 

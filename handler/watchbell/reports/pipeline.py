@@ -19,6 +19,9 @@ TITLES_OF_NOTICES: Mapping[Kind, str] = {
     Kind.CUSTOM_INVESTIGATION: "Custom investigation",
 }
 
+#: Kinds that are about alerts over time.
+ILLUSTRATED = frozenset({Kind.DAILY_SUMMARY, Kind.WEEKLY_AUDIT, Kind.INCIDENT_WINDOW_REPLAY})
+
 
 class BuiltinPipeline:
     """Builds reports from the configured sources. Make one per tick: equal reads within it are made once."""
@@ -29,23 +32,39 @@ class BuiltinPipeline:
         *,
         clock: Clock | None = None,
         hours: Hours = DEFAULT_HOURS,
+        charts: bool = False,
         read_seconds: float = READ_SECONDS,
     ) -> None:
         self._clock = clock or SystemClock()
         self._hours = hours
+        self._charts = charts
         self._readings = Readings(sources, clock=self._clock, read_seconds=read_seconds)
         self._queriers = [source for source in sources if isinstance(source, Querier)]
 
     def build(self, request: ReportRequest) -> Report:
         """Build the report; raises SourceError when it cannot."""
-        material = Material(
+        material = self.material(request)
+        report = _builder(request.kind)(material)
+        return illustrated(report, material) if self._charts and request.kind in ILLUSTRATED else report
+
+    def material(self, request: ReportRequest) -> Material:
+        """Return all that there is to answer a request with; whoever asks, equal reads are made once."""
+        return Material(
             request=request,
             readings=self._readings,
             queriers=self._queriers,
             clock=self._clock,
             hours=self._hours,
         )
-        return _builder(request.kind)(material)
+
+
+def illustrated(report: Report, material: Material) -> Report:
+    """Return the report with its charts, of what has been read for it: a replay does not look at the window before."""
+    from watchbell.reports.charts import illustrate
+
+    findings = material.findings()
+    compares = report.kind is not Kind.INCIDENT_WINDOW_REPLAY and findings.is_proven
+    return illustrate(report, findings, material.previous_findings() if compares else None)
 
 
 def _builder(kind: Kind) -> Callable[[Material], Report]:

@@ -1,0 +1,46 @@
+"""What a foreign program is told, and what its answer becomes; equal for a command and an HTTP service."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from watchbell.credentials import without_credentials
+from watchbell.errors import SourceError
+from watchbell.instants import format_minute
+from watchbell.redaction import redact, redact_json
+from watchbell.reports.codec import report_to_json
+from watchbell.reports.interface import Report, ReportRequest
+from watchbell.reports.pipelines.markdown import sections_of
+from watchbell.reports.pipelines.report_json import read_report
+from watchbell.reports.pipelines.vouching import report_of_text, title_of, vouched
+
+VERSION = 1
+#: A longer answer is refused: a chat takes far less, and the ledger keeps it.
+MOST_BYTES = 1024 * 1024
+
+#: What the configured sources say of the window of a request; None where no source is configured.
+Account = Callable[[ReportRequest], Report | None]
+
+
+def question(request: ReportRequest, own: Report | None) -> bytes:
+    """Return the request as JSON, credentials left out, with what our own sources found."""
+    window = request.window
+    asked: dict[str, Any] = {
+        "version": VERSION,
+        "task": {"id": request.task_id, "name": request.name},
+        "kind": str(request.kind),
+        "window": {"start": format_minute(window.start), "end": format_minute(window.end), "timezone": window.timezone},
+        "params": redact_json(without_credentials(request.params)),
+        "findings": report_to_json(own) if own is not None else None,
+    }
+    return json.dumps(asked).encode()
+
+
+def report_of(answer: str, request: ReportRequest, own: Report | None, *, name: str, is_json: bool) -> Report:
+    """Return the report that an answer is; raises SourceError when it is none."""
+    if is_json:
+        return vouched(read_report(answer, request, title=title_of(request)), own, name=name)
+    sections = sections_of(redact(answer), untitled=f"By {name}")
+    if not any(section.lines or section.rows for section in sections):
+        raise SourceError("answered with no text")
+    return report_of_text(sections, request, own, name=name)

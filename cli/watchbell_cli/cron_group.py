@@ -23,7 +23,7 @@ _COMMANDS = {
     "export": ("watchbell_cli.export_command:export", "Print definitions for another home or a file of tasks."),
     "import": ("watchbell_cli.import_command:import_tasks", "Add the tasks of an export, or of OpenSRE."),
     "apply": ("watchbell_cli.apply_command:apply", "Make the tasks what a file says: tasks as code."),
-    "preview": ("watchbell_cli.run_commands:preview", "Build a report and show it; nothing is sent."),
+    "preview": ("watchbell_cli.preview_command:preview", "Build a report and show it; nothing is sent."),
     "start": ("watchbell_cli.start_command:start", "Tick once a minute until told to stop."),
 }
 

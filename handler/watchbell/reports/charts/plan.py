@@ -139,10 +139,11 @@ def _tick_text(wall: datetime, between: timedelta) -> str:
 def _row(rule: AlertSummary, episodes: Sequence[Episode], window: Window) -> Row:
     severity, team = (wording.shortened(rule.labels.get(label, "")) for label in ("severity", "team"))
     name = wording.shortened(rule.alertname or "(no alertname)")
+    firing = wording.duration(rule.firing_seconds)
     weight = Weight.WARNING if severity.lower() == "warning" else Weight.OTHER
     return Row(
         name=" ".join(filter(None, (name, severity and f"({severity})", team))),
-        figures=f"{wording.many(rule.firings, 'firing')}, {wording.duration(rule.firing_seconds)}",
+        figures=f"{wording.many(rule.firings, 'firing')}, {firing}" if rule.firings else firing,
         weight=Weight.URGENT if is_urgent(rule.labels) else weight,
         bars=_bars(episodes, window),
         firing_now=rule.firing_now,

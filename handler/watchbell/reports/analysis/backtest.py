@@ -20,8 +20,9 @@ from watchbell.reports.interface import Episode, Window
 FEWEST = 10
 #: What a setting must have spared of the firings to be worth a change.
 WORTH = 0.5
-#: The smallest that is worth it is proposed; none is longer, as a page half an hour late is no page.
-STEPS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15, 20, 30))
+#: The smallest that is worth it is proposed. Whatever lasts for over a quarter of an hour is no noise to wait away.
+FOR_STEPS = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 15))
+KEEP_STEPS = tuple(timedelta(minutes=minutes) for minutes in (2, 5, 10, 15, 30))
 #: A firing as long as this was surely one that somebody had to know of.
 LONG = timedelta(minutes=30)
 
@@ -52,7 +53,7 @@ class Suggestion:
 
 
 def suggest(row: RuleRow, window: Window) -> Suggestion | None:
-    """Return the setting that would have spared most firings, `keep_firing_for` where both spare as many.
+    """Return a `keep_firing_for`, which loses and delays no firing, or else a `for` that would have been worth it.
 
     None where the rule is not known or not surely one rule, where fewer than FEWEST firings can be tested, or where
     no setting would have spared a share of WORTH.
@@ -61,14 +62,13 @@ def suggest(row: RuleRow, window: Window) -> Suggestion | None:
     if len(settings) != 1:
         return None
     hold, keep = (timedelta(seconds=seconds) for seconds in settings.pop())
-    tried = (_try_keep(row.episodes, window, keep), None if keep else _try_for(row.episodes, window, hold))
-    return max(filter(None, tried), key=lambda one: one.spared, default=None)
+    # With a `keep_firing_for` it cannot be told how long a condition held, so then no other `for` is tried.
+    return _try_keep(row.episodes, window, keep) or (None if keep else _try_for(row.episodes, window, hold))
 
 
 def _try_for(episodes: Iterable[Episode], window: Window, hold: timedelta) -> Suggestion | None:
-    """With a `keep_firing_for` it cannot be told how long a condition held, so then this is not tried."""
     tested = [episode for episode in episodes if episode.start >= window.start and episode.active_at is not None]
-    for value in _steps_above(hold, len(tested)):
+    for value in _longer(FOR_STEPS, hold, len(tested)):
         remaining = [one for one in tested if _held_longer(one, value, window)]
         spared = len(tested) - len(remaining)
         if spared >= WORTH * len(tested):
@@ -96,7 +96,7 @@ def _held_longer(episode: Episode, value: timedelta, window: Window) -> bool:
 
 def _try_keep(episodes: Sequence[Episode], window: Window, keep: timedelta) -> Suggestion | None:
     pairs = [pair for pair in with_predecessors(episodes) if pair[0].start >= window.start]
-    for value in _steps_above(keep, len(pairs)):
+    for value in _longer(KEEP_STEPS, keep, len(pairs)):
         joined = sum(_resumes_within(value - keep, one, before) for one, before in pairs)
         if joined >= WORTH * len(pairs):
             return Suggestion(
@@ -118,8 +118,8 @@ def _resumes_within(pause: timedelta, episode: Episode, before: Episode | None) 
     return (episode.active_at or episode.start) - before.end <= pause
 
 
-def _steps_above(current: timedelta, tested: int) -> Iterable[timedelta]:
-    return (value for value in STEPS if value > current) if tested >= FEWEST else ()
+def _longer(steps: Iterable[timedelta], current: timedelta, tested: int) -> Iterable[timedelta]:
+    return (value for value in steps if value > current) if tested >= FEWEST else ()
 
 
 def _end(episode: Episode, window: Window) -> datetime:

@@ -1,6 +1,7 @@
 """Reports as JSON: the published shape, and back without loss."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -106,3 +107,16 @@ def test_the_published_shape_is_kept():
 def test_what_is_no_report_is_refused(raw):
     with pytest.raises(ValueError, match="not a saved report"):
         report_from_json(raw)
+
+
+def test_what_a_window_says_of_itself_and_the_silence_before_are_kept() -> None:
+    window = Window(
+        start=datetime(2026, 11, 21, tzinfo=UTC), end=datetime(2026, 11, 22, tzinfo=UTC), timezone="UTC", note="since"
+    )
+    report = Report(title="", kind=Kind.DAILY_SUMMARY, window=window, verdict=Verdict.OK, reason="", quiet_before=3)
+    shape = report_to_json(report)
+    assert (shape["window"]["note"], shape["quiet_before"]) == ("since", 3)
+    assert report_from_json(shape) == report
+    bare = report_to_json(replace(report, window=replace(window, note=""), quiet_before=0))
+    assert set(bare["window"]) == {"start", "end", "timezone"}
+    assert "quiet_before" not in bare

@@ -24,7 +24,7 @@ END = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 WINDOW = Window(start=END - timedelta(days=1), end=END, timezone="Europe/London")
 PARAMS = {
     Kind.CUSTOM_INVESTIGATION: {
-        "alerts": ["alertname=~'.*'"],
+        "alerts": ['alertname=~".*"'],
         "queries": [{"name": "up", "promql": "up", "below": 1}],
     }
 }

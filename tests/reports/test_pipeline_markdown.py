@@ -55,7 +55,7 @@ def test_headings_begin_sections_and_markup_goes():
             columns=("service", "p99"),
             rows=(("checkout", "0.8 s"), ("cart", "")),
         ),
-        Section(title="", lines=("After the table.",)),
+        Section(title="Checkout is slow (continued)", lines=("After the table.",)),
         Section(title="Log", lines=("# not a heading", "  | indented |")),
     )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
 MOST_TITLE = 150
+CONTINUED = " (continued)"
 
 
 @dataclass(slots=True)
@@ -22,12 +23,13 @@ class _Open:
     """The section that is being filled."""
 
     title: str
+    is_headed: bool  # by a heading of the text
     lines: list[str] = field(default_factory=list)
     rows: list[tuple[str, ...]] = field(default_factory=list)  # the first one holds the columns
 
     def closed(self) -> tuple[Section, ...]:
         if not self.lines and not self.rows:
-            return (Section(title=self.title),) if self.title else ()
+            return (Section(title=self.title),) if self.is_headed else ()
         columns, *rows = self.rows or [()]
         return (Section(title=self.title, lines=tuple(self.lines), columns=columns, rows=tuple(rows)),)
 
@@ -46,7 +48,7 @@ def lines_of(text: str) -> tuple[str, ...]:
     """Return a Markdown text as plain lines, headings and tables too."""
     lines: list[str] = []
     for section in sections_of(text, untitled=""):
-        lines += [section.title] if section.title else []
+        lines += [section.title] if section.title and not section.title.endswith(CONTINUED) else []
         lines += [*section.lines, *(" | ".join(row) for row in (section.columns, *section.rows) if row)]
     return tuple(lines)
 
@@ -56,8 +58,7 @@ class _Reader:
 
     def __init__(self, untitled: str) -> None:
         self._done: list[Section] = []
-        self._open = _Open("")
-        self._untitled = untitled
+        self._open = _Open(untitled, is_headed=False)
         self._inside: list[str] = []  # the blocks around the present token
         self._marker = ""  # of the list item whose first line is still to come
 
@@ -75,22 +76,21 @@ class _Reader:
 
     def sections(self) -> tuple[Section, ...]:
         """Return all sections, the last one closed."""
-        self._next("")
-        return tuple(self._done)
+        return (*self._done, *self._open.closed())
 
     def _begin(self, block: str, token: Token) -> None:
         self._inside.append(block)
         if block == "list_item":
             self._marker = f"{token.info}{token.markup} " if token.info else "- "
         elif block == "table" and self._open.rows:
-            self._next("")
+            self._go_on()
         elif block == "tr":
             self._open.rows.append(())
 
     def _text(self, lines: list[str]) -> None:
         around = self._inside[-1]
         if around == "heading":
-            self._next(" ".join(" ".join(lines).split())[:MOST_TITLE])
+            self._next(" ".join(" ".join(lines).split())[:MOST_TITLE], is_headed=True)
         elif around in ("th", "td"):
             self._open.rows[-1] += (" ".join(lines).strip(),)
         else:
@@ -98,7 +98,7 @@ class _Reader:
 
     def _add(self, lines: list[str]) -> None:
         if self._open.rows:
-            self._next("")
+            self._go_on()
         depth = self._inside.count("list_item")
         indent = "  " * max(0, depth - 1) + "> " * self._inside.count("blockquote")
         for line in lines:
@@ -107,11 +107,12 @@ class _Reader:
             self._open.lines.append((indent + (marker or follow) + line).rstrip())
             self._marker = ""
 
-    def _next(self, title: str) -> None:
-        if not self._done and not self._open.title:
-            self._open.title = self._untitled if self._open.lines or self._open.rows else ""
+    def _go_on(self) -> None:
+        self._next(self._open.title.removesuffix(CONTINUED) + CONTINUED, is_headed=False)
+
+    def _next(self, title: str, *, is_headed: bool) -> None:
         self._done += self._open.closed()
-        self._open = _Open(title)
+        self._open = _Open(title, is_headed)
 
 
 def _plain(token: Token) -> list[str]:

@@ -7,6 +7,7 @@ import json
 import math
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,7 +29,7 @@ LONGEST_ANSWER = 20_000
 
 def facts_of(report: Report) -> dict[str, Any]:
     """Return the findings of a report as JSON, long lists capped, secrets masked, with the counts that a text needs."""
-    facts: dict[str, Any] = redact_json(report_to_json(report))
+    facts: dict[str, Any] = redact_json(report_to_json(replace(report, images=())))
     window = report.window
     for section in facts["sections"]:
         section["rows"] = section["rows"][:MOST_ENTRIES]
@@ -39,7 +40,6 @@ def facts_of(report: Report) -> dict[str, Any]:
     }
     facts["alerts"] = facts["alerts"][:MOST_ENTRIES]
     hours = (window.end - window.start).total_seconds() / 3600
-    facts.pop("images", None)
     return facts | {"window_hours": hours, "counts": counts}
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from figures import claims, idle, index, schedules, sends, ticks
+from figures import audit, claims, idle, index, schedules, sends, ticks
 
 BENCHES: tuple[Callable[[], Iterator["object"]], ...] = (
     idle.figures,
@@ -17,6 +17,7 @@ BENCHES: tuple[Callable[[], Iterator["object"]], ...] = (
     claims.figures,
     ticks.figures,
     sends.figures,
+    audit.figures,
 )
 
 

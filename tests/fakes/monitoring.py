@@ -64,17 +64,17 @@ class FakeMonitoring:
         return answers[path]() if path in answers else None
 
     def _range(self, form: dict[str, str]) -> Series:
-        if "timestamp(" in form["query"]:
-            return [self._newest(form)]
+        if "count_over_time(" in form["query"]:
+            return [self._samples(form)]
         start, end = float(form["start"]), float(form["end"])
         told = next((series for text, series in self.ranges.items() if text in form["query"]), [])
         return [{"metric": one["metric"], "values": [v for v in one["values"] if start <= v[0] <= end]} for one in told]
 
-    def _newest(self, form: dict[str, str]) -> dict[str, Any]:
+    def _samples(self, form: dict[str, str]) -> dict[str, Any]:
         start, end, step = (float(form[name]) for name in ("start", "end", "step"))
         times = [start + n * step for n in range(int((end - start) / step) + 1)]
         kept = [at for at in times if not self.hole or not self.hole[0] < at < self.hole[1]]
-        return {"metric": {}, "values": [[at, str(at)] for at in kept]}
+        return {"metric": {}, "values": [[at, "1"] for at in kept]}
 
 
 Fault = Callable[["_Handler", FakeMonitoring], None]

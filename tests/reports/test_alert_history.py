@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from watchbell.instants import epoch_seconds, from_epoch_seconds
-from watchbell.reports.sources.alert_history import AlertHistory, RuleFacts, holes
+from watchbell.reports.sources.alert_history import AlertHistory, RuleFacts, Samples, holes
 
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 ZERO = epoch_seconds(START)
@@ -17,14 +17,13 @@ def series(times, active_at, *, labels=None, state=True):
     """Return the two series that Prometheus would hold; `active_at` gives the value for each time."""
     labels = labels or {"alertname": "Slow", "pod": "a"}
     found = [
-        {
-            "metric": {"__name__": "ALERTS", "alertstate": "firing", **labels},
-            "values": [[ZERO + t, "1"] for t in times],
-        }
+        Samples(
+            {"__name__": "ALERTS", "alertstate": "firing", **labels}, [ZERO + t for t in times], ["1" for _ in times]
+        )
     ]
     if state:
-        values = [[ZERO + t, str(ZERO + active_at(t))] for t in times]
-        found.append({"metric": {"__name__": "ALERTS_FOR_STATE", **labels}, "values": values})
+        values = [str(ZERO + active_at(t)) for t in times]
+        found.append(Samples({"__name__": "ALERTS_FOR_STATE", **labels}, [ZERO + t for t in times], values))
     return found
 
 

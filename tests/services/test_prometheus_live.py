@@ -62,7 +62,7 @@ def test_an_alert_that_fires_and_resolves_is_in_the_report_with_its_true_times(
     server = prometheus_maker.start(alertmanager.url)
     sources = [Prometheus(server.url, clock=CLOCK), Alertmanager(alertmanager.url, clock=CLOCK)]
     wait_for(lambda: "Watchdog" in firing(server), "the heartbeat to fire")
-    assert daily(sources).verdict is Verdict.OK
+    wait_for(lambda: daily(sources).verdict is Verdict.OK, "a first sample")
 
     prometheus_maker.rules(SWITCHED.format(value=1))
     asked = CLOCK.now()
@@ -101,7 +101,8 @@ def test_a_server_without_rules_is_no_proof(prometheus_maker):
     prometheus_maker.rules("groups: []")
     report = daily([Prometheus(prometheus_maker.start().url, clock=CLOCK)])
     assert report.verdict is Verdict.UNKNOWN
-    assert report.reason == "pipeline unavailable: prometheus: it has no alerting rules, so it cannot know of any alert"
+    reason = "pipeline unavailable: prometheus: it has no alerting rules, so it cannot know of any alert"
+    assert report.reason.startswith(reason)
 
 
 def test_a_server_that_started_within_the_window_is_no_proof_but_shows_what_fires(prometheus, wait_for):

@@ -5,19 +5,23 @@ ALERTS, so firing samples with the same value are one episode, whatever holes li
 new episode, however close. An episode lasts from its first firing sample to one evaluation after its last.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from statistics import median
-from typing import Any
+from typing import NamedTuple
 
 from watchbell.instants import epoch_seconds, from_epoch_seconds
 from watchbell.reports.interface import Episode
 
 DEFAULT_INTERVAL_SECONDS = 60.0
 NOT_LABELS = ("__name__", "alertstate")
+#: This many distances between samples of one alert name are enough to know how often its rule is evaluated.
+SPACINGS_SEEN = 200
 LabelKey = tuple[tuple[str, str], ...]
 
 
@@ -28,6 +32,14 @@ class RuleFacts:
     interval_seconds: float
     hold_seconds: float
     last_evaluation: float | None
+
+
+class Samples(NamedTuple):
+    """The samples of one series in the order of time: Unix seconds, and the values beside them as texts."""
+
+    labels: Mapping[str, str]
+    times: Sequence[float]
+    values: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -47,37 +59,46 @@ class AlertHistory:
     _runs: dict[LabelKey, list[_Run]] = field(default_factory=lambda: defaultdict(list))
     _spacing: dict[str, Counter[float]] = field(default_factory=lambda: defaultdict(Counter))
 
-    def add(self, series: Iterable[Mapping[str, Any]]) -> None:
+    def add(self, series: Iterable[Samples]) -> None:
         """Take in the series of one chunk; samples already known from the chunk before count once."""
-        firing: dict[LabelKey, list[float]] = {}
-        active_at: dict[LabelKey, dict[float, float]] = {}
+        firing: dict[LabelKey, Sequence[float]] = {}
+        states: dict[LabelKey, list[_Run]] = {}
         for one in series:
-            labels = one["metric"]
-            key = tuple(sorted((name, str(value)) for name, value in labels.items() if name not in NOT_LABELS))
-            if labels["__name__"] == "ALERTS_FOR_STATE":
-                active_at[key] = {float(at): float(value) for at, value in one["values"]}
+            key = tuple(sorted((name, str(value)) for name, value in one.labels.items() if name not in NOT_LABELS))
+            if one.labels["__name__"] == "ALERTS_FOR_STATE":
+                states[key] = _stretches(one)
             else:
-                firing[key] = [float(at) for at, _ in one["values"]]
+                firing[key] = one.times
         for key, times in firing.items():
-            self._extend(key, times, active_at.get(key, {}))
+            runs = self._runs[key]
+            times = times[bisect_right(times, runs[-1].last) :] if runs else times
+            if times:
+                self._extend(key, runs, times, states.get(key, []))
 
-    def _extend(self, key: LabelKey, times: list[float], active_at: Mapping[float, float]) -> None:
-        runs = self._runs[key]
+    def _extend(self, key: LabelKey, runs: list[_Run], times: Sequence[float], states: list[_Run]) -> None:
         alertname = dict(key).get("alertname", "")
-        spacing = self._spacing[alertname]
+        found = _firing(times, states)
+        if found is None:  # some samples have no state beside them: each has to be looked at
+            found = [_Run(_state_at(at, states), float(at), float(at)) for at in times]
+        self._learn_spacing(alertname, times, found)
         rule = self.rules.get(alertname)
         nearness = 2.5 * max(rule.interval_seconds if rule else 0.0, DEFAULT_INTERVAL_SECONDS)
-        for at in times:
+        for new in found:
             run = runs[-1] if runs else None
-            active = active_at.get(at)
-            if run and at <= run.last:
-                continue
-            if run and _is_same(run, at, active, nearness):
-                spacing[round(at - run.last, 3)] += 1
-                run.last = at
-                run.active_at = run.active_at if active is None else active
+            if run and _is_same(run, new.first, new.active_at, nearness):
+                self._spacing[alertname][round(new.first - run.last, 3)] += 1
+                run.last = new.last
+                run.active_at = run.active_at if new.active_at is None else new.active_at
             else:
-                runs.append(_Run(active, at, at))
+                runs.append(new)
+
+    def _learn_spacing(self, alertname: str, times: Sequence[float], runs: list[_Run]) -> None:
+        spacing = self._spacing[alertname]
+        for run in runs:
+            if spacing.total() >= SPACINGS_SEEN:
+                return
+            inside = times[bisect_left(times, run.first) : bisect_right(times, run.last)]
+            spacing.update(round(after - before, 3) for before, after in pairwise(inside))
 
     def episodes(
         self,
@@ -88,19 +109,19 @@ class AlertHistory:
         without_labels: Collection[str] = (),
     ) -> tuple[Episode, ...]:
         """Return the episodes that touch [start, end); samples were read from `read_from` on."""
-        found: list[Episode] = []
+        found: list[tuple[datetime, list[tuple[str, str]], Episode]] = []
+        since, until = epoch_seconds(read_from), epoch_seconds(end)
         for key, runs in self._runs.items():
             alertname = dict(key).get("alertname", "")
             interval = self._interval(alertname)
             labels = {name: value for name, value in key if name not in without_labels}
+            order = sorted(labels.items())
             for run in runs:
-                begin, over = _bounds(
-                    run, interval, self.rules.get(alertname), epoch_seconds(read_from), epoch_seconds(end)
-                )
+                begin, over = _bounds(run, interval, self.rules.get(alertname), since, until)
                 if begin < end and (over is None or over >= start):
                     active_at = None if run.active_at is None else min(begin, from_epoch_seconds(run.active_at))
-                    found.append(Episode(labels=labels, start=begin, end=over, active_at=active_at))
-        return tuple(sorted(found, key=lambda episode: (episode.start, sorted(episode.labels.items()))))
+                    found.append((begin, order, Episode(labels=labels, start=begin, end=over, active_at=active_at)))
+        return tuple(episode for _, _, episode in sorted(found, key=itemgetter(0, 1)))
 
     def _interval(self, alertname: str) -> float:
         """How far apart evaluations are: as the samples show, else as the rule says, else as other alerts show."""
@@ -110,6 +131,33 @@ class AlertHistory:
             return self.rules[alertname].interval_seconds
         others = [seconds for counter in self._spacing.values() for seconds in counter.elements()]
         return median(others) if others else DEFAULT_INTERVAL_SECONDS
+
+
+def _stretches(state: Samples) -> list[_Run]:
+    """Return the stretches of ALERTS_FOR_STATE samples that follow each other with one value, pending ones too."""
+    found, first = [], 0
+    for value, same in groupby(state.values):
+        after = first + len(list(same))
+        found.append(_Run(float(value), float(state.times[first]), float(state.times[after - 1])))
+        first = after
+    return found
+
+
+def _firing(times: Sequence[float], states: list[_Run]) -> list[_Run] | None:
+    """Return each stretch as far as it was firing, looking at its bounds only; None where a sample is in none."""
+    found, done = [], 0
+    for state in states:
+        first = bisect_left(times, state.first, done)
+        if first != done:
+            return None
+        done = bisect_right(times, state.last, first)
+        if done > first:
+            found.append(_Run(state.active_at, float(times[first]), float(times[done - 1])))
+    return found if done == len(times) else None
+
+
+def _state_at(at: float, states: list[_Run]) -> float | None:
+    return next((state.active_at for state in states if state.first <= at <= state.last), None)
 
 
 def _is_same(run: _Run, at: float, active: float | None, nearness: float) -> bool:

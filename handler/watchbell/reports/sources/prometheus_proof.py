@@ -20,7 +20,9 @@ STORY_STEP = timedelta(minutes=4)
 #: The configuration is also loaded at each start; a reload this soon after one is none.
 STARTING_SECONDS = 120.0
 
-NEWEST_SAMPLE = "max(timestamp(up) or timestamp(prometheus_build_info) or timestamp(ALERTS))"
+#: What shows that samples were stored, the cheapest first; the next is asked for only where one before has a hole.
+#: (timestamp() would give exact times, and takes Prometheus 2.42 thirty times as long.)
+SIGNS = ("prometheus_build_info", "up", "ALERTS")
 STARTED = "process_start_time_seconds"
 RELOADED = "prometheus_config_last_reload_success_timestamp_seconds"
 RELOAD_FAILED = "prometheus_config_last_reload_successful"
@@ -49,8 +51,8 @@ def prove(
 ) -> Proof:
     """Look at the samples of [start, end]; raises SourceError, and what a strange shape raises."""
     first, last, longest = epoch_seconds(start), epoch_seconds(end), max_gap.total_seconds()
-    times = _newest_samples(session, start, end)
-    gaps = holes(times, first, last, longest)
+    times = _sampled(session, start, end, max_gap)
+    gaps = holes(times, first, last, longest) if times else [(first, last)]
     failures = _failures(session, start, end, groups)
     # A single evaluation may fail: what lasts no longer than a hole may last is told, and spoils nothing.
     lasting = [(group, (max(a, first), b)) for group, (a, b) in failures if b - a - FAILURES_SECONDS > longest]
@@ -69,11 +71,21 @@ def prove(
     )
 
 
-def _newest_samples(session: Session, start: datetime, end: datetime) -> list[float]:
-    """Return when Prometheus stored something, as seen once a minute over the window."""
+def _sampled(session: Session, start: datetime, end: datetime, max_gap: timedelta) -> set[float]:
+    """Return the steps of the window with a sample in the step before them."""
     step = min(STEP, max(timedelta(seconds=1), (end - start) / 4))
-    pieces = session.points(NEWEST_SAMPLE, start, end, step)
-    return sorted({float(value) for series in pieces for one in series for _, value in one["values"]})
+    milliseconds = int(step.total_seconds() * 1000) - 1  # both ends of a range may count
+    times: set[float] = set()
+    missing = [(epoch_seconds(start), epoch_seconds(end))]
+    for sign in SIGNS:
+        question = f"max(count_over_time({sign}[{milliseconds}ms]))"
+        for since, until in missing:
+            for series in session.points(question, _at(since), _at(until), step):
+                times.update(float(at) for one in series for at, _ in one["values"])
+        missing = holes(times, epoch_seconds(start), epoch_seconds(end), max_gap.total_seconds()) if times else missing
+        if not missing:
+            break
+    return times
 
 
 def _failures(session: Session, start: datetime, end: datetime, groups: Collection[str]) -> list[tuple[str, Stretch]]:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -158,3 +160,29 @@ def test_an_endless_answer_is_cut_off():
     began = time.monotonic()
     assert error_of(["yes"], most_bytes=100_000).endswith("wrote more than 97 KiB")
     assert time.monotonic() - began < 10
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="the documented script needs jq")
+@pytest.mark.parametrize(("code", "built"), [(0, True), (1, False)])
+def test_the_documented_script_for_opensre_hands_question_and_answer_on(tmp_path, code, built):
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "pipelines.md").read_text()
+    stand_in = f"""#!{sys.executable}
+import json, sys
+assert sys.argv[1:] == ["investigate", "--input", "-"]
+alert = json.load(sys.stdin)
+print(json.dumps({{"report": "*Cause* of " + alert["alert_name"], "root_cause": ""}}))
+sys.exit({code})
+"""
+    for name, text in (
+        ("report.sh", re.search(r"```sh\n(#!/bin/sh\n.*?)```", page, re.DOTALL)[1]),
+        ("opensre", stand_in),
+    ):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    made = pipeline(["./report.sh"], folder=tmp_path, environ={"PATH": f"{tmp_path}:{PATH}"})
+    asked = request(Kind.CUSTOM_INVESTIGATION, question="Why is checkout slow?")
+    if built:
+        assert made.build(asked).sections[0].lines == ("Cause of Why is checkout slow?",)
+    else:
+        with pytest.raises(SourceError, match="exit code 1"):
+            made.build(asked)

@@ -1,0 +1,164 @@
+"""What is known of each probe, run now or recorded by a blackbox exporter: its state and a line that says why."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from watchbell.errors import SourceError
+from watchbell.instants import epoch_seconds, from_epoch_seconds
+from watchbell.reports import wording
+from watchbell.reports.analysis.probe_history import ProbeHistory, State
+from watchbell.reports.interface import Coverage, CoverageStatus, Window
+from watchbell.reports.kinds.material import Material, Querier
+from watchbell.reports.probes.blackbox import METRIC, parse_selector, read_history
+from watchbell.reports.probes.interface import without_secrets
+from watchbell.reports.probes.running import Result
+
+MOST_GAPS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeAccount:
+    """One probe in the report. `seconds` is how long it took, or the 95th percentile of it; None is not known."""
+
+    key: str  # what is one probe, also where several sources tell of it
+    name: str
+    state: State
+    detail: str
+    seconds: float | None = None
+    expires: datetime | None = None
+    gaps: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What one source had to tell."""
+
+    coverage: Coverage
+    accounts: tuple[ProbeAccount, ...]
+
+
+def from_result(result: Result) -> ProbeAccount:
+    """Return the account of a probe that was to run now."""
+    outcome = result.outcome
+    if outcome is None:
+        detail = "no time was left for it in this run"
+        return ProbeAccount(key=result.name, name=result.name, state=State.NOT_RUN, detail=detail)
+    return ProbeAccount(
+        key=result.name,
+        name=result.name,
+        state=State.PASSING if outcome.passed else State.FAILING,
+        detail=outcome.detail,
+        seconds=result.seconds,
+        expires=outcome.expires,
+    )
+
+
+def read_recorded(material: Material, params: Mapping[str, Any], *, is_wanted: bool) -> list[Recorded]:
+    """Ask every source that speaks PromQL for its blackbox probes; raises SourceError when a required one fails."""
+    selector = params.get("blackbox")
+    if selector is not None and not isinstance(selector, bool | str):
+        raise SourceError(f'params.blackbox must be true, false, or a selector such as {METRIC}{{job="blackbox"}}')
+    if not (is_wanted if selector is None else selector):
+        return []
+    labels = parse_selector(selector) if isinstance(selector, str) else ""
+    if selector and not material.queriers:
+        raise SourceError("params.blackbox needs a Prometheus; set WATCHBELL_PROMETHEUS_URL")
+    recorded = [_read_one(querier, labels, material.request.window) for querier in material.queriers]
+    if selector and not any(one.accounts for one in recorded):
+        failed = next((one.coverage for one in recorded if one.coverage.status is CoverageStatus.FAILED), None)
+        asked = ", ".join(querier.name for querier in material.queriers)
+        none = f"{asked} has no blackbox probe for {METRIC}{labels}; is the exporter scraped?"
+        raise SourceError(f"{failed.source}: {failed.detail}" if failed else none)
+    return recorded
+
+
+def each_once(accounts: Sequence[ProbeAccount]) -> list[ProbeAccount]:
+    """Return each probe once, by the worst account of it where several instances scrape it; the worst first."""
+    order = list(State)
+    worst: dict[str, ProbeAccount] = {}
+    for one in sorted(accounts, key=lambda one: (order.index(one.state), one.key, one.detail)):
+        worst.setdefault(one.key, one)
+    return list(worst.values())
+
+
+def _read_one(querier: Querier, labels: str, window: Window) -> Recorded:
+    is_required = bool(getattr(querier, "required", True))
+    try:
+        histories = read_history(querier, labels, window)
+    except SourceError as error:
+        if is_required:
+            raise SourceError(f"{querier.name}: {error}") from None
+        failed = Coverage(source=querier.name, status=CoverageStatus.FAILED, detail=str(error), required=False)
+        return Recorded(coverage=failed, accounts=())
+    accounts = tuple(_from_history(one, window) for one in histories)
+    idle = sum(one.state is State.NOT_RUN for one in accounts)
+    newest = max((one.samples.last_run for one in histories if one.samples.last_run is not None), default=None)
+    coverage = Coverage(
+        source=querier.name,
+        status=CoverageStatus.UNPROVEN if idle else CoverageStatus.OK,
+        detail=wording.many(len(accounts), "blackbox probe") + (f", {idle} not run" if idle else ""),
+        age_seconds=None if newest is None else max(0.0, epoch_seconds(window.end) - newest),
+        required=is_required,
+    )
+    return Recorded(coverage=coverage, accounts=accounts)
+
+
+def _from_history(history: ProbeHistory, window: Window) -> ProbeAccount:
+    samples = history.samples
+    return ProbeAccount(
+        key=str(sorted(samples.labels.items())),
+        name=_name(samples.labels),
+        state=history.state,
+        detail=_detail(history, window),
+        seconds=samples.p95 if history.state is State.PASSING else None,
+        expires=None if samples.expires is None else from_epoch_seconds(samples.expires),
+        gaps=_gaps(history, window),
+    )
+
+
+def _name(labels: Mapping[str, str]) -> str:
+    """Return the target first, then all its other labels: what differs in any of them is another probe."""
+    job = [f"({labels['job']})"] if labels.get("job") else []
+    others = [f"{name}={value}" for name, value in sorted(labels.items()) if name not in ("instance", "job")]
+    return without_secrets(wording.shortened(" ".join([labels.get("instance", "(no instance)"), *job, *others])))
+
+
+def _gaps(history: ProbeHistory, window: Window) -> str:
+    """Return in words when it did not run, the longest times first."""
+    longest = sorted(history.gaps, key=lambda gap: gap[0] - gap[1])
+    shown = [f"{_when(start, window)} for {wording.duration(end - start)}" for start, end in longest]
+    return ", ".join(wording.capped(shown, MOST_GAPS))
+
+
+def _when(seconds: float, window: Window) -> str:
+    return wording.moment(from_epoch_seconds(seconds), window.timezone)
+
+
+def _detail(history: ProbeHistory, window: Window) -> str:
+    samples = history.samples
+    failed = f"{history.fails} of {wording.many(history.runs, 'run')} failed"
+    match history.state:
+        case State.FAILING:
+            return f"{_streak(samples.last_good, window)}; {failed}"
+        case State.NOT_RUN:
+            is_known = history.runs and samples.last_run is not None
+            return f"last run {_when(samples.last_run or 0.0, window)}" if is_known else "no run in this window"
+        case State.FLAKY:
+            times = "once" if history.fail_stretches == 1 else f"{history.fail_stretches} times"
+            return f"failed {times} in between; {failed}"
+        case State.RECOVERED:
+            return f"failed for about {wording.duration(history.failing_seconds)}; {failed}"
+        case State.SLOWER:
+            now, before = f"{samples.p95:.2f} s over {history.runs}", f"{samples.p95_before:.2f} s over"
+            return f"p95 {now} runs, {before} {samples.runs_before} in the seven days before"
+        case State.PASSING:
+            return f"{wording.many(history.runs, 'run')}, p95" if samples.p95 else wording.many(history.runs, "run")
+
+
+def _streak(last_good: float | None, window: Window) -> str:
+    if last_good is None:
+        return "no success in this window"
+    lasting = wording.duration(epoch_seconds(window.end) - last_good)
+    return f"for {lasting}, last good {_when(last_good, window)}"

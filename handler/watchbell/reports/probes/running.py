@@ -1,0 +1,53 @@
+"""Runs probes side by side, each with a hard end: what hangs where no timeout reaches is left behind."""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from watchbell.clock import Clock
+from watchbell.reports.probes.interface import Outcome, Probe
+
+AT_ONCE = 16
+#: Half of a tick's deadline: what has not begun by then does not run in this tick, and the report says so.
+RUN_SECONDS = 150.0
+#: A probe ends itself at its own timeout, with a better reason; a resolver or a dripping server may not.
+GRACE_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One probe's outcome; None when it was not run. `seconds` is how long it took."""
+
+    name: str
+    outcome: Outcome | None
+    seconds: float | None = None
+
+
+def run_all(probes: Sequence[Probe], clock: Clock, *, run_seconds: float = RUN_SECONDS) -> list[Result]:
+    """Run all probes and return their results in the same order."""
+    if not probes:
+        return []
+    until = clock.monotonic() + run_seconds
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(probes))) as pool:
+        return list(pool.map(lambda probe: _bounded(probe, clock, until), probes))
+
+
+def _bounded(probe: Probe, clock: Clock, until: float) -> Result:
+    began = clock.monotonic()
+    if began >= until:
+        return Result(name=probe.name, outcome=None)
+    outcomes: list[Outcome] = []
+    # A daemon thread: one that hangs for ever must not keep the process.
+    thread = threading.Thread(target=lambda: outcomes.append(_run(probe, clock)), daemon=True)
+    thread.start()
+    thread.join(probe.timeout_seconds + GRACE_SECONDS)
+    late = Outcome(passed=False, detail=f"no complete answer within {probe.timeout_seconds:g} s")
+    return Result(name=probe.name, outcome=(*outcomes, late)[0], seconds=clock.monotonic() - began)
+
+
+def _run(probe: Probe, clock: Clock) -> Outcome:
+    try:
+        return probe.run(clock)
+    except Exception as error:  # noqa: BLE001  one broken probe must not hide what the others found
+        return Outcome(passed=False, detail=f"the probe itself broke ({type(error).__name__})")

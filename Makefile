@@ -53,8 +53,9 @@ docs: $(READY)  ## Build the documentation site into site/.
 chaos: $(READY)  ## 1,000 deliveries while chats fail and ticks are killed; the figures, and what was broken.
 	@$(BIN)/python tests/chaos/run.py $(CHAOS)
 
-services:  ## Install the real servers that the service tests run (Debian packages; needs root).
+services:  ## Install the real servers that the service tests run (Debian packages, needs root; DynamoDB Local).
 	@infra/install-test-services
+	@infra/install-dynamodb-local
 
 fakes: $(READY)  ## Run fakes of the three chat APIs by hand (FAKES="--rates --chaos 0.3 --seed 7" for more).
 	@$(BIN)/python tests/fakes/chat_server.py --port 8099 --exports $(FAKES)

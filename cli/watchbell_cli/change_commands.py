@@ -14,7 +14,7 @@ from watchbell.stores.interface import RawTask, Store
 from watchbell.tasks import FOREVER, Task
 from watchbell_cli.definitions import changed_definition, checked_task, credential_params, new_definition
 from watchbell_cli.home import now, opened_store
-from watchbell_cli.lookup import find_raw
+from watchbell_cli.lookup import change_meant
 from watchbell_cli.options import Instant, as_json, definition_options, task_argument
 from watchbell_cli.output import say, warn
 from watchbell_cli.task_views import show_definition
@@ -44,14 +44,16 @@ def add(as_json: bool, **options: Any) -> None:
 
 def _add(store: Store, options: dict[str, Any], created_at: datetime) -> Task:
     added: list[Task] = []
+    while not added:
+        task_id = secrets.token_hex(6)
 
-    def change(raws: list[RawTask]) -> list[RawTask]:
-        taken = {raw.get("id") for raw in raws if isinstance(raw, dict)}
-        task_id = next(fresh for fresh in iter(lambda: secrets.token_hex(6), "") if fresh not in taken)
-        added[:] = [checked_task(new_definition(task_id, options, created_at))]
-        return [*raws, dict(added[0].raw)]
+        def change(there: RawTask | None, task_id: str = task_id) -> RawTask:
+            if there is not None:
+                return there  # the id is taken: another one
+            added[:] = [checked_task(new_definition(task_id, options, created_at))]
+            return dict(added[0].raw)
 
-    store.tasks.change(change, now=created_at)
+        store.tasks.change_one(task_id, change, now=created_at)
     return added[0]
 
 
@@ -132,12 +134,11 @@ def remove(task: str, yes: bool) -> None:
     """
     removed: list[RawTask] = []
 
-    def change(raws: list[RawTask]) -> list[RawTask]:
-        removed[:] = [find_raw(raws, task)]
-        return [raw for raw in raws if raw is not removed[0]]
+    def change(raw: RawTask) -> None:
+        removed[:] = [raw]
 
     with opened_store() as store:
-        store.tasks.change(change, now=now())
+        change_meant(store, task, change, now=now())
         task_id = removed[0]["id"]
         say(f"removed {task_id}; `watchbell cron logs {task_id}` still shows what it did")
         _check_removed(store, task_id)
@@ -157,13 +158,12 @@ def _change_one(text: str, change: Callable[[RawTask], RawTask]) -> tuple[Task, 
     at = now()
     changed: list[Task] = []
 
-    def change_all(raws: list[RawTask]) -> list[RawTask]:
-        meant = find_raw(raws, text)
-        changed[:] = [checked_task(change(meant))]
-        return [dict(changed[0].raw) if raw is meant else raw for raw in raws]
+    def change_checked(raw: RawTask) -> RawTask:
+        changed[:] = [checked_task(change(raw))]
+        return dict(changed[0].raw)
 
     with opened_store() as store:
-        store.tasks.change(change_all, now=at)
+        change_meant(store, text, change_checked, now=at)
     return changed[0], at
 
 

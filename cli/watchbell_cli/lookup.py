@@ -1,15 +1,23 @@
 """Which task is meant: by its id, the beginning of its id, or its exact name."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
 from watchbell.errors import ConfigError, NotFound, UsageError
-from watchbell.stores.interface import Store
+from watchbell.stores.interface import RawTask, Store
 from watchbell.tasks import Task
 from watchbell_cli.output import warn
 
 _CANDIDATES_SHOWN = 8
+#: A whole id as `cron add` makes them: what it names is looked up alone, without reading all tasks.
+_WHOLE_ID = re.compile("[0-9a-f]{12}")
+
+
+class _NotThere(Exception):
+    """No task has this text as its whole id."""
 
 
 def resolve_id(text: str, names: Mapping[str, str]) -> str:
@@ -60,6 +68,8 @@ def find_task(store: Store, text: str) -> Task:
 
 def known_id(store: Store, text: str) -> str:
     """Return the id that `text` means, also of a removed task; history is there while the definitions are broken."""
+    if _WHOLE_ID.fullmatch(text) and store.tasks.expectation(text) is not None:
+        return text
     names = dict.fromkeys(store.runs.known_task_ids(), "")
     try:
         names |= {task.id: task.name for task in store.tasks.listing().tasks}
@@ -97,3 +107,26 @@ def find_raw(definitions: Iterable[Any], text: str) -> dict[str, Any]:
             raws.setdefault(raw["id"], raw)  # of two with one id, the first is in force
     names = {task_id: raw["name"] if isinstance(raw.get("name"), str) else "" for task_id, raw in raws.items()}
     return raws[resolve_id(text, names)]
+
+
+def change_meant(store: Store, text: str, change: Callable[[RawTask], RawTask | None], *, now: datetime) -> None:
+    """Replace the raw definition that `text` means by `change(definition)`; None removes it."""
+
+    def change_whole_id(raw: RawTask | None) -> RawTask | None:
+        if raw is None:
+            raise _NotThere
+        return change(raw)
+
+    def change_found(raws: list[RawTask]) -> list[RawTask]:
+        meant = find_raw(raws, text)
+        new = change(meant)
+        place = next(place for place, raw in enumerate(raws) if raw is meant)
+        return [*raws[:place], *([] if new is None else [new]), *raws[place + 1 :]]
+
+    try:
+        if _WHOLE_ID.fullmatch(text):
+            store.tasks.change_one(text, change_whole_id, now=now)
+            return
+    except _NotThere:
+        pass  # a name, perhaps, of just this form
+    store.tasks.change(change_found, now=now)

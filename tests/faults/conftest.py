@@ -13,10 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from fakes.programs import program as path_of_program
 from faults.dying_tick import tick_of
 from faults.scene import Scene, a_scene
-from services.conftest import program as path_of_program
-from services.conftest import pytest_runtest_setup  # noqa: F401  the `service` marker, also in this folder
 from watchbell.claims import Gap
 from watchbell.clock import SystemClock
 from watchbell.instants import format_minute

@@ -1,11 +1,9 @@
 """Real servers on loopback for tests marked `service(...)`: free ports, temporary folders, stopped after the test.
 
 Without the programs such a test is skipped; where CI is set in the environment it fails, so that nothing is skipped
-there unseen. `infra/install-test-services` installs them.
+there unseen. `make services` installs them.
 """
 
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -16,30 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-#: What a test may name in `service(...)`, and the program that must be there for it.
-PROGRAMS = {
-    "prometheus": "prometheus",
-    "promtool": "promtool",
-    "alertmanager": "prometheus-alertmanager",
-    "blackbox": "prometheus-blackbox-exporter",
-    "cron": "cron",
-    "faketime": "faketime",
-}
+from fakes.programs import program
+
 READY_SECONDS = 10.0
-
-
-def program(name: str) -> str | None:
-    """Return the path of a service's program, or None where it is not installed."""
-    return shutil.which(PROGRAMS[name], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    names = [name for marker in item.iter_markers("service") for name in marker.args]
-    missing = [name for name in names if program(name) is None]
-    if missing and os.environ.get("CI"):
-        pytest.fail(f"{', '.join(missing)} is not installed; run infra/install-test-services")
-    if missing:
-        pytest.skip(f"{', '.join(missing)} is not installed (infra/install-test-services)")
 
 
 def free_port() -> int:

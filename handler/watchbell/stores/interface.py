@@ -147,6 +147,16 @@ class TaskStore(Protocol):
         Whatever `change` raises leaves everything as it was.
         """
 
+    def change_one(self, task_id: str, change: Callable[[RawTask | None], RawTask | None], *, now: datetime) -> None:
+        """Replace one raw definition by `change(definition)`, atomically, without touching the others.
+
+        None stands for no definition, before and after: so this adds, edits and removes. Whatever `change` raises
+        leaves everything as it was. `change` may be called again, on what somebody else has written meanwhile.
+        """
+
+    def find(self, task_id: str) -> Task | None:
+        """Return one task by its whole id, None when there is none that can be used."""
+
     def refresh(self, minute: datetime, now: datetime) -> tuple[TaskError, ...]:
         """Index what was edited by hand; return what is wrong with single tasks.
 

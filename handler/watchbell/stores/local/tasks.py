@@ -51,6 +51,19 @@ class LocalTasks:
                     f"the change is saved in {self._file.path}, the next tick indexes it; {error}"
                 ) from error
 
+    def change_one(self, task_id: str, change: Callable[[RawTask | None], RawTask | None], *, now: datetime) -> None:
+        def change_among_others(raws: list[RawTask]) -> list[RawTask]:
+            # Of two with one id, the first is in force.
+            places = (place for place, raw in enumerate(raws) if isinstance(raw, dict) and raw.get("id") == task_id)
+            place = next(places, len(raws))
+            new = change(raws[place] if place < len(raws) else None)
+            return [*raws[:place], *([] if new is None else [new]), *raws[place + 1 :]]
+
+        self.change(change_among_others, now=now)
+
+    def find(self, task_id: str) -> Task | None:
+        return next((task for task in self.listing().tasks if task.id == task_id), None)
+
     def refresh(self, minute: datetime, now: datetime) -> tuple[TaskError, ...]:
         if self._indexed_state() != _text(self._file.state()):
             with self._file.locked():

@@ -26,6 +26,7 @@ _COMMANDS = {
     "timer": ("watchbell_cli.timer_commands:timer", "What starts a tick each minute, and how regularly it does."),
     "alerts": ("watchbell_cli.alerts_commands:alerts", "The alert log that reports are made of."),
     "integrations": ("watchbell_cli.integrations_commands:integrations", "Tokens and addresses: set, list, test."),
+    "store": ("watchbell_cli.store_command:store", "Make, upgrade and check what holds tasks and runs."),
     "doctor": ("watchbell_cli.doctor_command:doctor", "Say what is wrong, and what to do about it."),
     "shell": ("watchbell_cli.shell_command:shell", "Type one command after another, with completion."),
     "completion": ("watchbell_cli.completion_command:completion", "Print the completion script of bash, zsh or fish."),

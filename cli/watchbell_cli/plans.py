@@ -49,7 +49,8 @@ class _OnlyLooking(Exception):
 
 def stored_definitions() -> list[RawTask]:
     """Return the raw definitions, the broken ones too; none where there is no home yet."""
-    if not load_settings().home.is_dir():
+    settings = load_settings()
+    if settings.dynamodb_prefix is None and not settings.home.is_dir():
         return []
     with opened_store() as store:
         return _raw_definitions(store)

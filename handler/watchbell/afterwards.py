@@ -10,6 +10,7 @@ from pathlib import Path
 
 from watchbell.clock import SystemClock
 from watchbell.errors import WatchbellError
+from watchbell.secret_references import SHARED, is_reference
 from watchbell.settings import Settings, home_folder, load_settings
 from watchbell.stores.interface import Store
 
@@ -40,8 +41,14 @@ def heartbeat_after(environ: Mapping[str, str]) -> Iterator[Ending]:
 
 
 def send_heartbeat(environ: Mapping[str, str], exit_code: int) -> None:
-    """Ping the address in the environment, if there is one."""
+    """Ping the address in the environment, or that a reference there stands for, if there is one; never raises."""
     url = environ.get("WATCHBELL_HEARTBEAT_URL")
+    if is_reference(url):
+        try:
+            url = SHARED.secret(url, environ)
+        except WatchbellError as error:
+            log.warning("the heartbeat was not sent: %s", error)
+            return
     if url:
         from watchbell.heartbeat import beat
 

@@ -49,7 +49,8 @@ def resolve(
         if secret:
             if is_reference(secret) and source != _PARAMS:
                 source, secret = secret, references.secret(secret, environ)
-            _remember(wanted, secret)
+            if not is_reference(secret):  # one that nobody was asked about is shown as it is
+                _remember(wanted, secret)
             return {wanted.field: _usable(secret, wanted, source)}
     which = f"{wanted.what} called {wanted.instance!r}" if wanted.instance else wanted.what
     otherwise = "" if wanted.instance else f", or set {wanted.variable}"

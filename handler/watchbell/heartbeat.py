@@ -28,7 +28,9 @@ def beat(url: str, exit_code: int, *, home: Path, now: datetime) -> None:
     remember_secret(url)
     wrong = ping(url, exit_code)
     marker = home / FAILING
-    is_known = marker.exists()
+    is_known = False
+    with suppress(OSError):
+        is_known = marker.exists()
     if wrong and not is_known:
         log.warning("the heartbeat did not arrive: %s", wrong)
         with suppress(OSError):

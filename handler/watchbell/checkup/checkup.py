@@ -8,15 +8,14 @@ from watchbell.checkup.checks import CONFIG, Check, Level, ok, problem, warning
 from watchbell.checkup.home import check_home
 from watchbell.checkup.ledger import active, check_runs, check_tasks
 from watchbell.checkup.reach import check_reach
-from watchbell.checkup.store_health import check_database, check_sqlite
+from watchbell.checkup.store_health import check_store, holds_anything
 from watchbell.checkup.times import SINCE, check_against_servers, check_clock, check_timer, check_zone_data
 from watchbell.clock import Clock
-from watchbell.errors import ConfigError, WatchbellError
+from watchbell.errors import ConfigError, TryAgain, WatchbellError
 from watchbell.heartbeat import FAILING
 from watchbell.instants import epoch_seconds
 from watchbell.settings import Settings, load_settings
 from watchbell.stores.interface import Store
-from watchbell.stores.local.store import DATABASE, TASKS_FILE
 from watchbell.tasks import Task
 from watchbell.wiring.stores import open_store
 
@@ -29,34 +28,47 @@ def examine(environ: Mapping[str, str], clock: Clock, *, offline: bool = False) 
     if settings is None:
         return checks
     checks += _guarded("home", lambda: check_home(settings))
-    checks.append(check_sqlite())
     checks.append(check_zone_data(clock.now()))
-    if settings.home.is_dir():
-        health = _guarded("store", lambda: check_database(settings, clock))
-        checks += health
-        if not any(check.exit_code for check in health):
-            checks += _guarded("store", lambda: _with_store(settings, clock, offline=offline))
+    health = _guarded("store", lambda: check_store(settings, clock))
+    checks += health
+    is_usable = settings.dynamodb_prefix is not None or settings.home.is_dir()
+    if is_usable and not any(check.exit_code for check in health):
+        checks += _guarded("store", lambda: _with_store(settings, clock, offline=offline))
     checks += _guarded("advice", lambda: _told_to_others(settings, clock))
     return checks
+
+
+def examine_store(settings: Settings, clock: Clock) -> list[Check]:
+    """Look at the store and the definitions in it, and at nothing else; never raises for what it finds."""
+    checks = _guarded("home", lambda: check_home(settings))
+    checks += _guarded("store", lambda: check_store(settings, clock))
+    if holds_anything(settings) and not any(check.exit_code for check in checks):
+        checks += _guarded("tasks", lambda: _definitions(settings))
+    return checks
+
+
+def _definitions(settings: Settings) -> Iterator[Check]:
+    with open_store(settings) as store:
+        yield from check_tasks(store)
 
 
 def _settings(environ: Mapping[str, str]) -> tuple[Settings | None, list[Check]]:
     """Read the settings; where config.toml is wrong, go on without it."""
     try:
         return load_settings(environ), []
-    except ConfigError as error:
-        advice = "mend the line, or take it out; every tick ends with 3 until then"
+    except (ConfigError, TryAgain) as error:
+        advice = f"mend the line, or take it out; every tick ends with {error.exit_code} until then"
         found = [problem("settings", str(error), advice, error.exit_code)]
     try:
         return load_settings({**environ, "WATCHBELL_CONFIG": os.devnull}), found
-    except ConfigError:
+    except (ConfigError, TryAgain):
         return None, found
 
 
 def _with_store(settings: Settings, clock: Clock, *, offline: bool) -> Iterator[Check]:
     """Look at tasks, runs and the timer, and at what the tasks need from outside."""
     tasks: list[Task] = []
-    if (settings.home / DATABASE).exists() or (settings.home / TASKS_FILE).exists():
+    if holds_anything(settings):
         with open_store(settings) as store:
             yield from _ledger(store, clock, tasks)
     else:

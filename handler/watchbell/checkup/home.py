@@ -24,6 +24,10 @@ _FILES = ("scheduler_tasks.json", "scheduler.db", "scheduler.lock", "integration
 def check_home(settings: Settings) -> Iterator[Check]:
     """Look at the folder and its files; the last check is on what it lies on."""
     home = settings.home
+    if settings.dynamodb_prefix is not None:
+        if home.is_dir():
+            yield _modes(settings)
+        return
     if not home.is_dir():
         advice = "watchbell cron add makes it; or set WATCHBELL_HOME, as it is set for the timer"
         yield problem("home", f"there is no folder {home}", advice, CONFIG)

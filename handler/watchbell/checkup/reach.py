@@ -3,9 +3,11 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 
 from watchbell.checkup.chat_probes import Probed, probe_chat
 from watchbell.checkup.checks import CREDENTIALS, SOURCE, Check, named, ok, problem
+from watchbell.checkup.references import NAME, check_reference, references_in, without_asking
 from watchbell.clock import Clock
 from watchbell.credentials import WITHOUT_TOKEN, resolve
 from watchbell.delivery.place import is_webhook
@@ -26,7 +28,11 @@ def check_reach(
 ) -> tuple[list[Check], dict[str, datetime]]:
     """Return the checks, and what time it was where a server said so."""
     checks: list[Check] = []
-    jobs = [*_chats(settings, tasks, checks, offline=offline), *_sources(settings, clock, checks, offline=offline)]
+    jobs = [
+        *_references(settings, checks, offline=offline),
+        *_chats(settings, tasks, checks, offline=offline),
+        *_sources(settings, clock, checks, offline=offline),
+    ]
     times: dict[str, datetime] = {}
     for (name, _), probed in zip(jobs, _at_once(jobs), strict=True):
         if probed is None:
@@ -37,6 +43,15 @@ def check_reach(
         if probed.server_time is not None:
             times[name] = probed.server_time
     return checks, times
+
+
+def _references(settings: Settings, checks: list[Check], *, offline: bool) -> Iterator[Job]:
+    for reference in references_in(settings):
+        untried = without_asking(reference) if offline else None
+        if untried is not None:
+            checks.append(untried)
+        else:
+            yield NAME, partial(check_reference, settings, reference)
 
 
 def _chats(settings: Settings, tasks: Sequence[Task], checks: list[Check], *, offline: bool) -> Iterator[Job]:

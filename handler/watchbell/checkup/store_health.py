@@ -1,4 +1,4 @@
-"""The database: the SQLite that reads it, its schema, and whether it is whole."""
+"""What holds the tasks and runs: SQLite, its schema, and whether it is whole; or the tables of DynamoDB."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -7,12 +7,38 @@ from watchbell.checkup.checks import STORE, Check, ok, problem, warning
 from watchbell.clock import Clock
 from watchbell.settings import Settings
 from watchbell.stores.local.database import SCHEMA_VERSION, Database
-from watchbell.stores.local.store import DATABASE
+from watchbell.stores.local.store import DATABASE, TASKS_FILE
+from watchbell.wiring.stores import table_problems
 
 #: The first SQLite without the bug that can damage a database in WAL mode.
 WITHOUT_RESET_BUG = (3, 51, 3)
 _PATIENCE_SECONDS = 5.0
 _STEPS_BETWEEN_LOOKS = 100_000
+
+
+def check_store(settings: Settings, clock: Clock) -> Iterator[Check]:
+    """Look at the store as a whole, not at what is in it."""
+    if settings.dynamodb_prefix is not None:
+        yield from _check_tables(settings)
+        return
+    yield check_sqlite()
+    if settings.home.is_dir():
+        yield from check_database(settings, clock)
+
+
+def holds_anything(settings: Settings) -> bool:
+    """Say whether there is a store to read; looking must not make one."""
+    if settings.dynamodb_prefix is not None:
+        return True
+    return (settings.home / DATABASE).exists() or (settings.home / TASKS_FILE).exists()
+
+
+def _check_tables(settings: Settings) -> Iterator[Check]:
+    problems = table_problems(settings)
+    for one in problems:
+        yield problem("store", one, "no tick and no command can work until then", STORE)
+    if not problems:
+        yield ok("store", f"{settings.store_name}: both tables and their indexes are there")
 
 
 def check_sqlite(version: str = sqlite3.sqlite_version) -> Check:

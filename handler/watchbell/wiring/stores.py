@@ -22,6 +22,35 @@ def open_store(settings: Settings, *, create: bool = False) -> Iterator[Store]:
         store.close()
 
 
+def create_store(settings: Settings) -> list[str]:
+    """Make or upgrade what the store needs, and return what was done, one line each; nothing where all was there."""
+    if settings.dynamodb_prefix is not None:
+        _demand_boto3()
+        from watchbell.stores.dynamodb.tables import create_or_upgrade
+
+        return create_or_upgrade(settings.dynamodb_prefix)
+    was_there = settings.home.is_dir()
+    database_was_there = (settings.home / "scheduler.db").exists()
+    with open_store(settings, create=True) as store:
+        store.runs.ledger_starts()
+    done = [] if was_there else [f"made the folder {settings.home}"]
+    return done if database_was_there else [*done, f"made {settings.home / 'scheduler.db'}"]
+
+
+def table_problems(settings: Settings) -> list[str]:
+    """Return what is wrong with the tables of a DynamoDB store, one line each; raises StoreError and TryAgain."""
+    assert settings.dynamodb_prefix is not None
+    _demand_boto3()
+    from watchbell.stores.dynamodb.tables import check
+
+    return check(settings.dynamodb_prefix)
+
+
+def _demand_boto3() -> None:
+    if find_spec("boto3") is None:
+        raise ConfigError("the DynamoDB store needs boto3: pip install 'watchbell[aws]'")
+
+
 def _local(settings: Settings, *, create: bool) -> Store:
     from watchbell.stores.local import LocalStore
 
@@ -39,8 +68,7 @@ def _local(settings: Settings, *, create: bool) -> Store:
 
 def _dynamodb(settings: Settings) -> Store:
     assert settings.dynamodb_prefix is not None
-    if find_spec("boto3") is None:
-        raise ConfigError("the DynamoDB store needs boto3: pip install 'watchbell[aws]'")
+    _demand_boto3()
     from watchbell.stores.dynamodb import DynamoStore
 
     return DynamoStore(settings.dynamodb_prefix, keep_history=settings.keep_history)

@@ -1,11 +1,9 @@
 """What each kind of report says, from evidence that is told in full."""
 
-import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fakes.monitoring import FakeMonitoring
 from watchbell.errors import SourceError
 from watchbell.reports.interface import (
     Coverage,
@@ -149,7 +147,7 @@ def test_daily_summary_without_a_source_is_no_all_clear():
     assert report.reason == "pipeline unavailable: no source is configured, so nothing was looked at"
 
 
-@pytest.mark.parametrize("kind", [Kind.DAILY_SUMMARY, Kind.WEEKLY_AUDIT, Kind.INCIDENT_WINDOW_REPLAY])
+@pytest.mark.parametrize("kind", [Kind.DAILY_SUMMARY, Kind.WEEKLY_AUDIT])
 def test_the_same_input_gives_the_same_report(kind):
     episodes = [episode(n % 7, n % 7 + 1, pod=str(n)) for n in range(30)]
     assert build(kind, Told(*episodes)) == build(kind, Told(*reversed(episodes)))
@@ -172,143 +170,3 @@ def test_weekly_audit_without_proof_of_the_window_before_says_no_data():
 def test_weekly_audit_without_alerts_says_no_incidents():
     report = build(Kind.WEEKLY_AUDIT, Told())
     assert (report.verdict, report.sections[0].title) == (Verdict.OK, "No incidents")
-
-
-def test_replay_lists_every_begin_and_end_in_the_order_of_time():
-    report = build(Kind.INCIDENT_WINDOW_REPLAY, Told(episode(3, 5, "B"), episode(-1, 4, "A"), silences=(SILENCE,)))
-    (timeline,) = report.sections
-    assert [(row[0], row[1]) for row in timeline.rows] == [
-        ("21 Nov 15:30:00", "silenced"),
-        ("21 Nov 17:30:00", "began"),
-        ("21 Nov 18:30:00", "ended"),
-        ("21 Nov 19:30:00", "ended"),
-    ]
-    assert timeline.lines == ("Times in Asia/Kolkata.",)
-
-
-@pytest.mark.parametrize("sources", [(), (Told(status=CoverageStatus.FAILED),)])
-def test_replay_raises_when_nothing_answered(sources):
-    with pytest.raises(SourceError):
-        build(Kind.INCIDENT_WINDOW_REPLAY, *sources)
-
-
-def test_replay_of_a_window_without_proof_is_unknown():
-    report = build(Kind.INCIDENT_WINDOW_REPLAY, Told(episode(1, 2), status=CoverageStatus.UNPROVEN))
-    assert (report.verdict, len(report.sections[0].rows)) == (Verdict.UNKNOWN, 2)
-
-
-@pytest.fixture
-def server():
-    with FakeMonitoring() as fake:
-        yield fake
-
-
-@pytest.fixture
-def port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield listener.getsockname()[1]
-
-
-def test_synthetic_run_probes_http_and_tcp_now(server, port):
-    probes = [
-        {"name": "status", "url": f"{server.url}/api/v2/status"},
-        {"name": "missing", "url": f"{server.url}/missing"},
-        {"name": "wanted missing", "url": f"{server.url}/missing", "status": 404},
-        {"name": "db", "tcp": f"127.0.0.1:{port}"},
-        {"name": "closed", "tcp": "127.0.0.1:9"},
-    ]
-    report = build(Kind.SYNTHETIC_RUN, params={"probes": probes})
-    assert (report.verdict, report.reason) == (Verdict.DEGRADED, "2 of 5 probes failing")
-    assert [line.partition(" in ")[0] for line in lines(report, "Failing")] == [
-        "missing: status 404",
-        "closed: no connection: Connection refused",
-    ]
-    assert len(lines(report, "Passing")) == 3
-    assert [(n.name, n.value) for n in report.numbers][:2] == [("passing", 3), ("failing", 2)]
-
-
-def test_synthetic_run_gives_each_probe_its_own_time(server):
-    server.fault = lambda handler, fake: fake.stopping.wait(5)
-    probe = {"name": "slow", "url": server.url, "timeout_seconds": 0.2}
-    report = build(Kind.SYNTHETIC_RUN, params={"probes": [probe]})
-    assert lines(report, "Failing")[0].startswith("slow: no answer within 0.2 s")
-
-
-def test_synthetic_run_reads_the_blackbox_exporter_when_nothing_else_is_set():
-    source = Told(answers={"probe_success": [({"instance": "https://b"}, 0.0), ({"instance": "https://a"}, 1.0)]})
-    report = build(Kind.SYNTHETIC_RUN, source)
-    assert report.verdict is Verdict.DEGRADED
-    assert lines(report, "Failing") == ("https://b: probe_success is 0",)
-    assert [one.detail for one in report.coverage] == ["2 probes read from the blackbox exporter"]
-
-
-def test_synthetic_run_all_passing_is_ok(port):
-    report = build(Kind.SYNTHETIC_RUN, params={"probes": [{"name": "db", "tcp": f"127.0.0.1:{port}"}]})
-    assert (report.verdict, report.reason) == (Verdict.OK, "1 probe passed")
-
-
-@pytest.mark.parametrize(
-    ("params", "reason"),
-    [
-        ({}, "no probe is configured; set the task's params"),
-        ({"probes": "http://x"}, "must be a list"),
-        ({"probes": [{"name": "x"}]}, r'params.probes\[0\] must be an object with either "url" or "tcp"'),
-        ({"probes": [{"url": "ftp://x"}]}, "must begin with http"),
-        ({"probes": [{"tcp": "db"}]}, "must look like db.example:5432"),
-        ({"probes": [{"tcp": "db:1", "timeout_seconds": 900}]}, "timeout_seconds must be a number of seconds up to 60"),
-        ({"probes": [{"url": "http://x", "status": "200"}]}, "status must be a whole number"),
-        ({"blackbox": "probe_success"}, "params.blackbox needs a Prometheus"),
-    ],
-)
-def test_synthetic_run_says_what_to_configure(params, reason):
-    with pytest.raises(SourceError, match=reason):
-        build(Kind.SYNTHETIC_RUN, params=params)
-
-
-def test_synthetic_run_raises_when_the_blackbox_data_cannot_be_read():
-    with pytest.raises(SourceError, match="told: no such metric"):
-        build(Kind.SYNTHETIC_RUN, Told())
-
-
-def test_investigation_compares_answers_with_thresholds():
-    source = Told(answers={"p99": [({"job": "api"}, 0.7), ({"job": "web"}, 0.1)], "up": [({}, 3.0)]})
-    queries = [{"name": "p99 seconds", "promql": "p99", "above": 0.5}, {"name": "replicas", "promql": "up", "below": 2}]
-    report = build(Kind.CUSTOM_INVESTIGATION, source, params={"question": "Is it slow?", "queries": queries})
-    assert (report.verdict, report.reason) == (Verdict.ATTENTION, "1 threshold crossed")
-    assert lines(report, "Question") == ("Is it slow?",)
-    assert lines(report, "p99 seconds") == ("1 of 2 series above 0.5", "(no alertname) job=api: 0.7")
-    assert lines(report, "replicas") == ("0 of 1 series below 2", "value: 3")
-
-
-def test_investigation_counts_only_alerts_that_match():
-    source = Told(episode(1, 2, "Down", pod="a"), episode(1, 2, "Down", pod="b"), episode(1, 2))
-    params = {"alerts": ['alertname=~"Do.*"', "pod!=b"]}
-    report = build(Kind.CUSTOM_INVESTIGATION, source, params=params)
-    assert report.numbers[0].value == 1
-    assert [rule.alertname for rule in report.alerts] == ["Down"]
-
-
-def test_investigation_that_cannot_ask_is_unknown_and_says_why():
-    queries = [{"name": "x", "promql": "nothing", "above": 1}]
-    report = build(Kind.CUSTOM_INVESTIGATION, Told(), params={"queries": queries})
-    assert report.verdict is Verdict.UNKNOWN
-    assert report.reason == "pipeline unavailable: told: no such metric"
-    assert report.numbers[0].value is None
-
-
-@pytest.mark.parametrize(
-    ("params", "reason"),
-    [
-        ({}, "there is nothing to investigate; set the task's params"),
-        ({"queries": {}}, "nothing to investigate"),
-        ({"queries": "up"}, "params.queries must be a list"),
-        ({"queries": [{"name": "x"}]}, '"promql" text'),
-        ({"queries": [{"promql": "up"}]}, "needs a threshold"),
-        ({"queries": [{"promql": "up", "above": "1"}]}, "must be a number"),
-        ({"alerts": ["nonsense"]}, "is no matcher"),
-        ({"alerts": ['a=~"("']}, "no regular expression"),
-    ],
-)
-def test_investigation_says_what_to_write(params, reason):
-    with pytest.raises(SourceError, match=reason):
-        build(Kind.CUSTOM_INVESTIGATION, Told(), params=params)

@@ -21,6 +21,7 @@ PURE = (
     "reports.interface",
     "reports.findings",
     "reports.analysis",
+    "reports.params",
     "delivery.interface",
 )
 #: What a pure room may use besides the standard library and other pure rooms.

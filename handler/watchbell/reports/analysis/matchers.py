@@ -61,7 +61,7 @@ def split(text: str) -> tuple[Matcher, ...]:
     while rest or not found:
         part = _MATCHER.match(rest)
         if not part:
-            raise SourceError(f'{(rest or text)[:80]!r} is no matcher; write for example severity="critical"')
+            raise SourceError(f'{(rest or text).strip()[:80]!r} is no matcher; write for example severity="critical"')
         quoted = part["quoted"]
         value = part["bare"] if quoted is None else _ESCAPED.sub(_unescaped, quoted)
         found.append(Matcher(part["name"], part["operator"], value))

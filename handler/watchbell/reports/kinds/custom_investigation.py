@@ -1,141 +1,195 @@
 """The custom investigation: PromQL questions with thresholds, and alerts that match. The task's params drive it:
 
     {"question": "Is checkout healthy?",
-     "queries": [{"name": "p99 seconds", "promql": "…", "above": 0.5}, {"name": "replicas", "promql": "…", "below": 2}],
+     "queries": [{"name": "p99 seconds", "promql": "…", "above": 0.5, "for_minutes": 10},
+                 {"name": "replicas", "promql": "…", "below": 2, "source": "prometheus"}],
      "alerts": ["alertname=~\\"Checkout.*\\"", "severity=\\"critical\\""]}
 
-A query is met when any of its series lies above or below; an alert counts when all matchers match.
+A query is met when any of its series is; an alert counts when all matchers match. docs/how-to/investigations.md
+lists all fields.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 from watchbell.errors import SourceError
 from watchbell.reports import wording
+from watchbell.reports.analysis.matchers import Matcher, all_match, parse
+from watchbell.reports.analysis.questions import parse_queries
 from watchbell.reports.findings import Findings, judge, summarise_rules
-from watchbell.reports.interface import Coverage, CoverageStatus, Episode, Number, Report, Section, Verdict
-from watchbell.reports.kinds.daily_summary import alert_numbers, still_firing_lines
+from watchbell.reports.interface import (
+    Coverage,
+    CoverageStatus,
+    Episode,
+    Number,
+    Report,
+    ReportRequest,
+    Section,
+    Verdict,
+)
+from watchbell.reports.kinds.answers import Answer, answer
 from watchbell.reports.kinds.material import Material, headline
+from watchbell.reports.params import Fields, objects
 
 TITLE = "Custom investigation"
-MOST_SERIES = 10
+QUESTION = "Question"
+KNOWN_PARAMS = ("question", "queries", "alerts", "prompt")
+MOST_QUERIES = 50
+MOST_LINES = 10
+CROSSED = "thresholds crossed"
 EXAMPLE = '{"queries": [{"name": "error rate", "promql": "…", "above": 0.01}], "alerts": ["severity=\\"critical\\""]}'
-_MATCHER = re.compile(r'\s*([A-Za-z_][A-Za-z0-9_]*)\s*(=~|!~|!=|=)\s*"?(.*?)"?\s*')
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Query:
-    name: str
-    promql: str
-    above: float | None
-    below: float | None
-
-    def is_met(self, value: float) -> bool:
-        over = self.above is not None and value > self.above
-        return over or (self.below is not None and value < self.below)
-
-    @property
-    def threshold(self) -> str:
-        sides = [("above", self.above), ("below", self.below)]
-        return " or ".join(f"{side} {limit:g}" for side, limit in sides if limit is not None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answers:
-    """What one query brought: the lines to show, and whether its threshold was crossed or could not be judged."""
-
-    section: Section
-    met: int
-    error: str | None = None
 
 
 def build(material: Material) -> Report:
     """Answer the questions of the params; raises SourceError that says what to write when there are none."""
     params = material.request.params
-    queries = [_query(raw, number) for number, raw in enumerate(_list(params, "queries"))]
-    matchers = [_matcher(raw) for raw in _list(params, "alerts")]
+    fields = Fields(params, "params", KNOWN_PARAMS)
+    if fields.text("prompt"):
+        raise SourceError(
+            "params.prompt needs the `ai` pipeline with a model; configure that, or ask with params.queries and .alerts"
+        )
+    question = wording.shortened(fields.text("question") or "")
+    queries = parse_queries(objects(params, "queries", most=MOST_QUERIES, example=EXAMPLE))
+    matchers = _matchers(fields.texts("alerts"))
     if not queries and not matchers:
         raise SourceError(f"there is nothing to investigate; set the task's params, such as {EXAMPLE}")
-    answers = [_answer(material, query) for query in queries]
+    answers = [answer(query, material.queriers, material.request.window) for query in queries]
     found = _matching(material.findings(), matchers) if matchers else None
-    return _report(material, answers, found)
+    return _report(material, answers, found, question)
 
 
-def _report(material: Material, answers: list[_Answers], found: Findings | None) -> Report:
+def _report(material: Material, answers: list[Answer], found: Findings | None, question: str) -> Report:
     request = material.request
-    problems = [answer.error for answer in answers if answer.error]
-    problems += found.problems if found else ()
+    problems = [one.problem for one in answers if one.problem] + list(found.problems if found else ())
     verdict, reason = _judge(answers, found, problems)
-    sections = [answer.section for answer in answers]
-    question = str(request.params.get("question") or "")
-    if question:
-        sections.insert(0, Section(title="Question", lines=(wording.shortened(question),)))
+    numbers = _numbers(answers, found, _comparable(request, question))
+    firing = found.still_firing if found else ()
+    lines = [wording.still_firing(one, request.window.end, request.window.timezone) for one in firing]
     return Report(
         title=headline(TITLE, request),
         kind=request.kind,
         window=request.window,
         verdict=verdict,
         reason=reason,
-        coverage=found.coverage if found else _coverage(material, problems),
-        numbers=_numbers(answers, found),
-        still_firing=still_firing_lines(found) if found else (),
+        coverage=_coverage(material, answers, found),
+        numbers=numbers,
+        still_firing=wording.capped(lines, MOST_LINES),
+        actions=(f"First make this report whole: {problems[0]}",) if problems else (),
         alerts=found.rules if found else (),
-        sections=tuple(sections),
+        sections=(
+            *_section(QUESTION, [question] if question else []),
+            *_changed(numbers, request, question),
+            *(one.section for one in answers),
+            *_section("Not checked", _not_checked(material, answers, found)),
+        ),
         source_error="; ".join(problems) or None,
     )
 
 
-def _judge(answers: list[_Answers], found: Findings | None, problems: list[str]) -> tuple[Verdict, str]:
+def _judge(answers: list[Answer], found: Findings | None, problems: list[str]) -> tuple[Verdict, str]:
     if problems:
         return Verdict.UNKNOWN, f"pipeline unavailable: {problems[0]}"
-    met = sum(bool(answer.met) for answer in answers)
+    met = sum(bool(one.met) for one in answers)
     verdict, reason = judge(found) if found else (Verdict.OK, "")
     crossed = f"{wording.many(met, 'threshold')} crossed" if answers else ""
     if met and verdict is Verdict.OK:
         verdict = Verdict.ATTENTION
-    return verdict, ", ".join(filter(None, (crossed or "", reason)))
+    return verdict, ", ".join(filter(None, (crossed, reason)))
 
 
-def _numbers(answers: list[_Answers], found: Findings | None) -> tuple[Number, ...]:
-    failed = any(answer.error for answer in answers)
-    met = float(sum(bool(answer.met) for answer in answers))
-    crossed = (Number(name="thresholds crossed", value=None if failed else met),) if answers else ()
-    return (*crossed, *(alert_numbers(found, None) if found else ()))
+def _numbers(answers: list[Answer], found: Findings | None, previous: Report | None) -> tuple[Number, ...]:
+    before = {number.name: number.value for number in previous.numbers} if previous else {}
+    figures: dict[str, float | None] = {}
+    if answers:
+        is_known = not any(one.problem for one in answers)
+        figures[CROSSED] = float(sum(bool(one.met) for one in answers)) if is_known else None
+    if found:
+        alerts = {"new": found.new, "resolved": found.resolved, "still firing": found.still_firing}
+        figures |= {name: float(len(some)) if found.is_proven else None for name, some in alerts.items()}
+    figures |= {wording.shortened(one.query.name): one.value for one in answers}
+    return tuple(Number(name=name, value=value, previous=before.get(name)) for name, value in figures.items())
 
 
-def _coverage(material: Material, problems: list[str]) -> tuple[Coverage, ...]:
-    status = CoverageStatus.FAILED if problems else CoverageStatus.OK
-    detail = problems[0] if problems else "answered all queries"
-    return tuple(Coverage(source=one.name, status=status, detail=detail) for one in material.queriers[:1])
+def _comparable(request: ReportRequest, question: str) -> Report | None:
+    """Return the last report if it answered the same question."""
+    previous = request.previous
+    if previous is None or previous.kind is not request.kind:
+        return None
+    asked = next((" ".join(one.lines) for one in previous.sections if one.title == QUESTION), "")
+    return previous if asked == question else None
 
 
-def _answer(material: Material, query: _Query) -> _Answers:
-    """Ask the first source that speaks PromQL."""
+def _changed(numbers: Sequence[Number], request: ReportRequest, question: str) -> tuple[Section, ...]:
+    """Return the difference to the last run of the same question, from its numbers and never from its text."""
+    previous = _comparable(request, question)
+    if previous is None:
+        return ()
+    before = {number.name for number in previous.numbers}
+    lines = [
+        f"{one.name}: {_figure(one.value)}, was {_figure(one.previous)}"
+        for one in numbers
+        if one.name in before and one.value != one.previous
+    ]
+    lines += [f"{one.name}: not asked the last time" for one in numbers if one.name not in before]
+    lines += [f"{name}: asked the last time only" for name in sorted(before - {one.name for one in numbers})]
+    since = wording.moment(previous.window.end, request.window.timezone)
+    return _section(f"Changed since {since}", lines or ["nothing"])
+
+
+def _figure(value: float | None) -> str:
+    return "no data" if value is None else f"{value:g}"
+
+
+def _section(title: str, lines: Sequence[str]) -> tuple[Section, ...]:
+    return (Section(title=title, lines=wording.capped(lines, MOST_LINES)),) if lines else ()
+
+
+def _not_checked(material: Material, answers: list[Answer], found: Findings | None) -> list[str]:
+    """Return where nobody looked: what was not asked for, failed, or had nothing to say."""
+    lines = [wording.shortened(remark) for one in answers for remark in one.remarks]
+    lines += [wording.shortened(f"{one.query.name}: {one.problem}") for one in answers if one.problem]
+    for one in answers:
+        unasked = [querier.name for querier in material.queriers if one.query.source not in (None, querier.name)]
+        lines += [f"{one.query.name}: only {one.query.source} was asked, not {', '.join(unasked)}"] if unasked else []
+    if found is None:
+        lines.append("alerts: params.alerts has no matcher")
+    if not answers:
+        lines.append("metrics: params.queries has no query")
+    return lines
+
+
+def _coverage(material: Material, answers: list[Answer], found: Findings | None) -> tuple[Coverage, ...]:
+    """Return one entry for each source: of alerts as it proved itself, of questions by whether it answered them."""
+    failed = {name: why for one in answers for name, why in one.failed}
+    known = list(found.coverage) if found else []
+    asked = [
+        Coverage(
+            source=one.name,
+            status=CoverageStatus.FAILED if one.name in failed else CoverageStatus.OK,
+            detail=failed.get(one.name, "answered all queries"),
+            required=bool(getattr(one, "required", True)),
+        )
+        for one in material.queriers
+        if one.name not in {entry.source for entry in known}
+        and any(each.query.source in (None, one.name) for each in answers)
+    ]
+    worse = [
+        replace(one, status=CoverageStatus.FAILED, detail=failed[one.source]) if one.source in failed else one
+        for one in known
+    ]
+    return (*worse, *asked)
+
+
+def _matchers(texts: Sequence[str]) -> list[Matcher]:
     try:
-        if not material.queriers:
-            raise SourceError("no Prometheus is configured to ask; set WATCHBELL_PROMETHEUS_URL")
-        querier = material.queriers[0]
-        try:
-            series = querier.ask(query.promql, material.request.window.end)
-        except SourceError as error:
-            raise SourceError(f"{querier.name}: {error}") from None
-        if not series:
-            raise SourceError(f"{querier.name}: the query {query.name!r} found no series; is its promql right?")
+        return [matcher for text in texts for matcher in parse(text)]
     except SourceError as error:
-        return _Answers(section=Section(title=query.name, lines=("no data", str(error))), met=0, error=str(error))
-    met = [one for one in series if query.is_met(one[1])]
-    shown = sorted(met or series, key=lambda one: (-one[1], sorted(one[0].items())))
-    lines = [f"{wording.alert(labels) if labels else 'value'}: {value:g}" for labels, value in shown]
-    verdict = f"{len(met)} of {len(series)} series {query.threshold}"
-    section = Section(title=query.name, lines=(verdict, *wording.capped(lines, MOST_SERIES)))
-    return _Answers(section=section, met=len(met))
+        raise SourceError(f"params.alerts: {error}") from None
 
 
-def _matching(findings: Findings, matchers: list[tuple[str, str, str]]) -> Findings:
+def _matching(findings: Findings, matchers: Sequence[Matcher]) -> Findings:
     def keep(episodes: tuple[Episode, ...]) -> tuple[Episode, ...]:
-        return tuple(one for one in episodes if all(_matches(one.labels, *matcher) for matcher in matchers))
+        return tuple(one for one in episodes if all_match(matchers, one.labels))
 
     kept = keep(findings.episodes)
     return replace(
@@ -146,41 +200,3 @@ def _matching(findings: Findings, matchers: list[tuple[str, str, str]]) -> Findi
         still_firing=keep(findings.still_firing),
         rules=summarise_rules(kept, findings.window),
     )
-
-
-def _matches(labels: Mapping[str, str], name: str, operator: str, wanted: str) -> bool:
-    value = labels.get(name, "")
-    is_equal = bool(re.fullmatch(wanted, value)) if operator.endswith("~") else value == wanted
-    return is_equal is not operator.startswith("!")
-
-
-def _list(params: Mapping[str, Any], name: str) -> list[Any]:
-    value = params.get(name) or []
-    if not isinstance(value, list):
-        raise SourceError(f"params.{name} must be a list, such as {EXAMPLE}")
-    return value
-
-
-def _query(raw: Any, number: int) -> _Query:
-    if not isinstance(raw, dict) or not isinstance(raw.get("promql"), str):
-        raise SourceError(f'params.queries[{number}] must be an object with a "promql" text, such as {EXAMPLE}')
-    limits = {side: raw.get(side) for side in ("above", "below")}
-    for side, limit in limits.items():
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float)):
-            raise SourceError(f"params.queries[{number}].{side} must be a number, not {limit!r}")
-    if all(limit is None for limit in limits.values()):
-        raise SourceError(f'params.queries[{number}] needs a threshold: "above" or "below" with a number')
-    return _Query(name=str(raw.get("name") or raw["promql"]), promql=raw["promql"], **limits)
-
-
-def _matcher(raw: Any) -> tuple[str, str, str]:
-    parts = _MATCHER.fullmatch(raw) if isinstance(raw, str) else None
-    if not parts:
-        raise SourceError(f'params.alerts: {raw!r} is no matcher; write for example severity="critical"')
-    name, operator, wanted = parts.groups()
-    if operator.endswith("~"):
-        try:
-            re.compile(wanted)
-        except re.error as error:
-            raise SourceError(f"params.alerts: {wanted!r} is no regular expression: {error}") from None
-    return name, operator, wanted

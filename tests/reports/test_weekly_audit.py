@@ -276,7 +276,7 @@ def test_missing_owners_and_runbooks_are_told():
     assert hygiene(history) == ("No owner (label team or owner): Poor", "No runbook: Poor, Runbook, Silent")
     rows = section(build(history, history.window(days=7)), "Each rule in detail").rows
     assert {row[0]: row[7:] for row in rows} == {
-        "Good team=a": ("a", "yes"),
+        "Good": ("a", "yes"),
         "Poor": ("none", "none"),
         "Runbook": ("b", "none"),
     }

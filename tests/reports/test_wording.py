@@ -1,8 +1,22 @@
 """How durations, alerts and lists are written."""
 
+from datetime import timedelta
+
 import pytest
 
-from watchbell.reports.wording import alert, capped, duration
+from watchbell.reports.interface import AlertSummary
+from watchbell.reports.wording import (
+    alert,
+    capped,
+    difference,
+    duration,
+    joined,
+    owned,
+    percent,
+    rule,
+    rules,
+    setting,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,3 +50,43 @@ def test_an_alert_with_many_or_long_labels_stays_one_short_line():
 def test_a_list_says_what_it_leaves_out():
     assert capped(["a", "b", "c"], 2) == ("a", "b", "and 1 more")
     assert capped(["a", "b"], 2) == ("a", "b")
+
+
+def test_names_on_one_line_say_what_they_leave_out():
+    assert joined(["a", "b", "c"], 2) == "a, b and 1 more"
+    assert joined(["a", "b"], 2) == "a, b"
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(0, "0 %"), (0.001, "< 1 %"), (0.006, "1 %"), (0.784, "78 %"), (0.999, "> 99 %"), (1, "100 %")],
+)
+def test_only_nothing_is_0_percent_and_only_all_is_100(share, text):
+    assert percent(share) == text
+
+
+@pytest.mark.parametrize(("before", "text"), [(3, "+4"), (9, "-2"), (7, "±0"), (None, "no data")])
+def test_a_difference_to_what_is_not_known_is_no_data(before, text):
+    assert difference(7, before) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(900, "15m"), (5400, "1h30m"), (90, "1m30s"), (0, "0s")])
+def test_a_setting_is_written_as_in_a_rule(seconds, text):
+    assert setting(timedelta(seconds=seconds)) == text
+
+
+def summary(alertname="Slow", **labels):
+    return AlertSummary(alertname=alertname, labels=labels, firings=1, firing_seconds=1, firing_now=False)
+
+
+def test_rules_are_named_with_their_teams_where_nothing_else_tells_them_apart():
+    several = [summary(severity="page", team="a"), summary(severity="page", team="b"), summary("Down", team="a")]
+    assert rules(several) == ["Slow (page) team=a", "Slow (page) team=b", "Down"]
+    assert [rule(one) for one in several] == ["Slow (page) team=a", "Slow (page) team=b", "Down team=a"]
+    assert rule(summary("")) == "(no alertname)"
+
+
+def test_an_owner_is_the_team_before_the_owner_label():
+    assert owned({"owner": "eva", "team": "payments"}) == ", owner payments"
+    assert owned({"owner": "eva"}) == ", owner eva"
+    assert owned({"team": ""}) == ""

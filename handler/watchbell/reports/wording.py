@@ -46,10 +46,20 @@ def shortened(text: str) -> str:
 
 
 def rule(one: AlertSummary) -> str:
-    """Return `HighErrorRate (critical)`, with the team where it has one."""
-    severity = f" ({one.labels['severity']})" if one.labels.get("severity") else ""
+    """Return `HighErrorRate (critical) team=checkout`, as far as it has these labels."""
     team = f" team={one.labels['team']}" if one.labels.get("team") else ""
-    return shortened((one.alertname or "(no alertname)") + severity + team)
+    return shortened(_severe(one) + team)
+
+
+def rules(several: Sequence[AlertSummary]) -> list[str]:
+    """Return a name for each, without the team where name and severity tell them apart."""
+    short = [_severe(one) for one in several]
+    return [shortened(name) if short.count(name) == 1 else rule(one) for name, one in zip(short, several, strict=True)]
+
+
+def _severe(one: AlertSummary) -> str:
+    severity = f" ({one.labels['severity']})" if one.labels.get("severity") else ""
+    return (one.alertname or "(no alertname)") + severity
 
 
 def owned(labels: Mapping[str, str]) -> str:

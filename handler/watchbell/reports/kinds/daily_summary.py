@@ -1,7 +1,7 @@
 """The daily summary: what is new, what is over, what still fires, who was woken, and what to do about it."""
 
 from dataclasses import astuple
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from watchbell.reports import wording
 from watchbell.reports.analysis.hours import Hours
@@ -116,10 +116,10 @@ def _sections(findings: Findings, hours: Hours) -> tuple[Section, ...]:
         return (quiet, *_expiring_silences(findings))
     untold = count_pages(findings, hours) is None
     return (
-        *_section("New", [_began(episode, window) for episode in findings.new]),
-        *_section("Resolved", [_ended(episode, window) for episode in findings.resolved]),
-        *_section("Pages", [NO_SEVERITIES] if untold else []),
         *_top_rules(findings),
+        *_section("Pages", [NO_SEVERITIES] if untold else []),
+        *_section("New", [_began(episode, window) for episode in findings.new]),
+        *_section("Resolved", [_ended(episode, window) for episode in sorted(findings.resolved, key=_end)]),
         *_expiring_silences(findings),
     )
 
@@ -135,10 +135,13 @@ def _began(episode: Episode, window: Window) -> str:
     return f"{wording.alert(episode.labels)}: at {began}, for {wording.duration(firing_seconds(episode, window))}"
 
 
+def _end(episode: Episode) -> datetime:
+    return episode.end or episode.start
+
+
 def _ended(episode: Episode, window: Window) -> str:
-    end = episode.end or window.end
-    whole = wording.duration((end - episode.start).total_seconds())
-    return f"{wording.alert(episode.labels)}: at {wording.moment(end, window.timezone)}, after {whole}"
+    whole = wording.duration((_end(episode) - episode.start).total_seconds())
+    return f"{wording.alert(episode.labels)}: at {wording.moment(_end(episode), window.timezone)}, after {whole}"
 
 
 def _top_rules(findings: Findings) -> tuple[Section, ...]:
@@ -152,7 +155,8 @@ def _top_rules(findings: Findings) -> tuple[Section, ...]:
             lines=(f"and {wording.many(more, 'rule')} more",) if more else (),
             columns=("alert", "firings", "firing time"),
             rows=tuple(
-                (wording.rule(rule), str(rule.firings), wording.duration(rule.firing_seconds)) for rule in shown
+                (name, str(rule.firings), wording.duration(rule.firing_seconds))
+                for name, rule in zip(wording.rules(shown), shown, strict=True)
             ),
         ),
     )

@@ -125,7 +125,8 @@ def _noise(rows: Sequence[RuleRow]) -> Section:
         lines=(*lines, *_more(rows, MOST_RULES)),
         columns=("alert", "firings", "of time"),
         rows=tuple(
-            (wording.rule(row.summary), str(row.firings), wording.percent(row.share)) for row in rows[:MOST_RULES]
+            (name, str(row.firings), wording.percent(row.share))
+            for name, row in zip(_names(rows), rows[:MOST_RULES], strict=False)
         ),
     )
 
@@ -134,8 +135,8 @@ def _details(rows: Sequence[RuleRow]) -> Section:
     return Section(
         title="Each rule in detail",
         lines=tuple(_more(rows, MOST_DETAILS)),
-        columns=("alert", "time", "change", "flaps", "asleep", "median", "instances", "owner", "runbook"),
-        rows=tuple(_detail(row) for row in rows[:MOST_DETAILS]),
+        columns=("alert", "time", "change", "flaps", "in sleep hours", "median", "instances", "owner", "runbook"),
+        rows=tuple(_detail(name, row) for name, row in zip(_names(rows), rows[:MOST_DETAILS], strict=False)),
     )
 
 
@@ -144,10 +145,14 @@ def _more(rows: Sequence[RuleRow], limit: int) -> Iterator[str]:
         yield f"and {wording.many(len(rows) - limit, 'rule')} more"
 
 
-def _detail(row: RuleRow) -> tuple[str, ...]:
+def _names(rows: Sequence[RuleRow]) -> list[str]:
+    return wording.rules([row.summary for row in rows])
+
+
+def _detail(name: str, row: RuleRow) -> tuple[str, ...]:
     """Return the cells of one rule; a cell is empty where there is nothing to measure."""
     return (
-        wording.rule(row.summary),
+        name,
         wording.duration(row.summary.firing_seconds),
         wording.difference(row.firings, row.previous_firings),
         "" if row.flap_score is None else wording.percent(row.flap_score),

@@ -1,6 +1,10 @@
 """A figure in a generated text is shown only when the findings have it, as the same sort of figure."""
 
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from watchbell.reports.pipelines.ai.figures import KnownFigures
 
@@ -94,3 +98,38 @@ def test_a_figure_that_is_not_in_the_findings_is_found_out(known, text, unsuppor
 
 def test_nothing_is_known_at_first():
     assert KnownFigures().unsupported("7 alerts at 09:00") == ["7", "09:00"]
+
+
+PIECES = [
+    "22",
+    " ",
+    "Nov",
+    "2026-11-22",
+    "T09:00Z",
+    "7",
+    "h",
+    " m",
+    "%",
+    "1,250",
+    "-",
+    "12th",
+    "p99",
+    ".",
+    "e5",
+    ":",
+    "twenty-",
+    "one",
+]
+
+
+@given(st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=12).map("".join))
+def test_a_text_bears_itself_out_whatever_is_in_it(text):
+    figures = KnownFigures()
+    figures.learn({"said": text})
+    assert figures.unsupported(text) == []
+
+
+def test_a_long_word_takes_no_long_time():
+    began = time.monotonic()
+    KnownFigures().learn(["a." * 30_000, "1" * 4_000, "x" * 60_000, "1:" * 30_000, "9 m " * 15_000])
+    assert time.monotonic() - began < 10

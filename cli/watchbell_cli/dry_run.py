@@ -35,6 +35,8 @@ def _print(rehearsed: list[Rehearsed], minute: datetime) -> None:
         click.echo(f"would run {one.task.id} ({one.task.kind}), fire time {format_minute(one.fire_time)}", err=True)
         if one.error:
             click.echo(f"  it would fail: {one.error}", err=True)
+        elif not one.messages:
+            click.echo("  it would be quiet: all is well, and the task asks for silence then", err=True)
         for target, parts in one.messages:
             for part in parts:
                 click.echo(f"  would send to {target} (part {part.number} of {part.of}):", err=True)

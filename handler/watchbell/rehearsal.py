@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from watchbell.attempt import built
+from watchbell.attempt import built, is_quiet
 from watchbell.claims import Expectation, plan_move
 from watchbell.credentials import without_credentials
 from watchbell.delivery.interface import Part, Stamp
@@ -18,7 +18,10 @@ from watchbell.tasks import Task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsed:
-    """One run that would happen: its report or the error that it would fail with, and the messages per target."""
+    """One run that would happen: its report or the error that it would fail with, and the messages per target.
+
+    A report that would be quiet has no messages.
+    """
 
     task: Task
     fire_time: datetime
@@ -62,6 +65,8 @@ def _rehearse_one(services: Services, task: Task, fire: datetime) -> Rehearsed:
         report = built(services.pipeline, services.store.runs, stripped, fire)
     except SourceError as error:
         return Rehearsed(task=stripped, fire_time=fire, report=None, error=redact(str(error)), messages=())
+    if is_quiet(stripped, report):
+        return Rehearsed(task=stripped, fire_time=fire, report=report, error=None, messages=())
     stamp = Stamp(task_id=task.id, fire_time=format_minute(fire))
     messages = tuple(
         (str(target), services.providers[target.provider].render(report, stamp)) for target in task.targets

@@ -176,3 +176,17 @@ def test_a_file_that_cannot_be_written_is_a_usage_error(watchbell: Run, task: st
 
 def test_an_unknown_form_is_a_usage_error(watchbell: Run, task: str) -> None:
     assert watchbell("cron", "preview", task, "--as", "pdf").code == 2
+
+
+def test_a_rehearsed_tick_shows_the_same_report_and_says_which_would_be_quiet(
+    watchbell: Run, add: Run, home: Path
+) -> None:
+    task_id = add("--window", "since-last", cron="* * * * *")
+    silent = add("--skip-if-quiet", cron="* * * * *")
+    write_alerts(home, [])
+    ended = watchbell("tick", "--at", MINUTE, "--dry-run", "--json")
+    rehearsed = {run["task_id"]: run for run in ended.json["runs"]}
+    shown = watchbell("cron", "preview", task_id, "--at", MINUTE, "--as", "json").json
+    assert rehearsed[task_id]["report"]["window"] == shown["window"]
+    assert (len(rehearsed[task_id]["messages"]), rehearsed[silent]["messages"]) == (1, [])
+    assert "it would be quiet" in watchbell("tick", "--at", MINUTE, "--dry-run").err

@@ -263,16 +263,15 @@ def _decline_without_credentials(services: Services, run: Run, task: Task) -> No
 def _decline_if_elsewhere(services: Services, run: Run, task: Task, why: str) -> None:
     """Leave a run to another machine for half its grace, if there is one and nothing was sent yet."""
     now = services.clock.now()
-    here = services.owner.host.machine
     if run.adhoc or run.parts or now >= _declined_until(services, run, task):
         return
-    if services.store.ticks.other_machines(here, now - OTHER_MACHINE_ALIVE):
+    if services.store.ticks.other_machines(services.machine, now - OTHER_MACHINE_ALIVE):
         raise _Declined(why)
 
 
 def _unable(services: Services, run: Run) -> str:
     """Return the names of all machines that have left the run to others, with this one."""
-    return " ".join(sorted({*(run.declined_by or "").split(), services.owner.host.machine}))
+    return " ".join(sorted({*(run.declined_by or "").split(), services.machine}))
 
 
 def _declined_until(services: Services, run: Run, task: Task) -> datetime:

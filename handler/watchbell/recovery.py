@@ -24,7 +24,7 @@ def is_for_here(services: Services, run: Run) -> bool:
         return False
     if run.status not in LIVE and _another_is_live(services, run):
         return False
-    declined_here = services.owner.host.machine in (run.declined_by or "").split()
+    declined_here = services.machine in (run.declined_by or "").split()
     return not (declined_here and run.declined_until is not None and services.clock.now() < run.declined_until)
 
 

@@ -11,6 +11,7 @@ from watchbell.queueing import Queue
 from watchbell.reports.interface import Pipeline
 from watchbell.stores.interface import Owner, Store
 from watchbell.tasks import Target, Task
+from watchbell.timers import machine_name
 
 #: (target, task or None for the operator's own) -> its credentials; raises CredentialError, ConfigError or TryAgain.
 ResolveCredentials = Callable[[Target, Task | None], Mapping[str, str]]
@@ -33,6 +34,11 @@ class Services:
     deadline: timedelta = timedelta(minutes=5)
     keep_history: timedelta = timedelta(days=400)
     ops_target: Target | None = None
+
+    @property
+    def machine(self) -> str:
+        """What counts as this machine: what one pod of a CronJob cannot do, none of them can."""
+        return machine_name(self.owner.host.machine)
 
 
 class Seats:

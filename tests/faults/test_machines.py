@@ -47,6 +47,14 @@ def test_a_run_that_only_this_machine_cannot_do_is_done_by_the_other(scene: Scen
     assert scene.slack.texts("C1") == ["2026-11-22T09:00Z build 1"]
 
 
+@pytest.mark.parametrize("lack", CRIPPLED)
+def test_an_earlier_pod_of_the_same_cronjob_is_no_other_machine(scene: Scene, lack: str) -> None:
+    scene.add()
+    scene.tick("08:59", scene.process("watchbell-29394823-k2x9q"))
+    scene.tick("09:00", CRIPPLED[lack](scene.process("watchbell-29394824-z7m4p")))
+    assert scene.run("09:00").status is (Status.SUCCESS if lack == "source" else Status.FAILED)
+
+
 @pytest.mark.parametrize(("lack", "exit_code"), [("source", 0), ("tokens", 4)])
 def test_without_another_machine_it_is_settled_at_once(scene: Scene, lack: str, exit_code: int) -> None:
     scene.add()

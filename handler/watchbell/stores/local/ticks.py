@@ -6,6 +6,7 @@ from datetime import datetime
 from watchbell.instants import epoch_minute, epoch_seconds, from_epoch_minute, from_epoch_seconds
 from watchbell.stores.interface import Notice, TickRecord
 from watchbell.stores.local.database import Database
+from watchbell.timers import machine_name
 
 #: About 70 days of minutes; the gate keeps to the same number.
 MOST_TICKS = 100_000
@@ -51,9 +52,9 @@ class LocalTicks:
         )
 
     def other_machines(self, here: str, since: datetime) -> bool:
-        return self._exists(
-            "SELECT 1 FROM ticks WHERE ran_at >= ? AND machine <> ? LIMIT 1", epoch_seconds(since), here
-        )
+        with self._database.read() as connection:
+            rows = connection.execute("SELECT DISTINCT machine FROM ticks WHERE ran_at >= ?", (epoch_seconds(since),))
+            return any(machine_name(machine) != machine_name(here) for (machine,) in rows)
 
     def remember_settings(self, state: str) -> None:
         if self._exists("SELECT 1 FROM meta WHERE key = 'settings' AND value = ?", state):

@@ -32,7 +32,7 @@ def test_everything_is_one_list_in_the_order_of_time_with_the_distance_from_the_
     )
     report = replay(told, timezone="Asia/Kolkata")
     timeline = section(report, "Timeline")
-    assert timeline.columns == ("time", "offset", "event", "what", "incident")
+    assert timeline.columns == ("time", "offset", "", "", "incident")
     assert timeline.rows == (
         ("21 Nov 16:30:00", "-30 m", "prometheus", "prometheus restarted", ""),
         ("21 Nov 17:00:00", "+0 s", "pending", "B job=web", "2"),
@@ -54,8 +54,8 @@ def test_incidents_tell_first_symptom_recovery_duration_and_peak():
         )
     )
     assert section(report, "Incidents").rows == (
-        ("1", "21 Nov 11:54:00", "21 Nov 15:00:00", "3 h 6 m", "3", "3", "A service=shop"),
-        ("2", "22 Nov 05:00:00", "not yet", "4 h so far", "1", "1", "D"),
+        ("Incident 1", "21 Nov 11:54:00", "21 Nov 15:00:00", "3 h 6 m", "3", "3", "A service=shop"),
+        ("Incident 2", "22 Nov 05:00:00", "not yet", "4 h so far", "1", "1", "D"),
     )
     assert [(n.name, n.value) for n in report.numbers] == [
         ("incidents", 2),
@@ -131,7 +131,7 @@ def test_silences_in_force_are_those_that_match_an_alert_of_the_incident():
 
 
 def test_long_stretches_without_a_signal_inside_an_incident_are_pointed_out():
-    report = replay(Told(episode(2, 4, "A", job="x"), episode(2.1, 2.2, "B", job="x")))
+    report = replay(Told(episode(2, 4, "A", job="x"), episode(2.1, 2.2, "B", job="x"), episode(9, 12, "Alone")))
     assert lines(report, "Incidents")[1:] == ("Incident 1: nothing began or ended for 1 h 48 m from 21 Nov 11:12:00",)
 
 
@@ -237,6 +237,19 @@ def test_replay_of_a_window_without_proof_is_unknown_and_has_no_numbers():
     assert (report.verdict, len(section(report, "Timeline").rows)) == (Verdict.UNKNOWN, 2)
     assert {number.value for number in report.numbers} == {None}
     assert report.actions == ("First make this report whole: told: as told",)
+
+
+def test_numbers_are_set_against_the_window_before_also_when_it_is_short():
+    told = Told(episode(5.2, 5.3, "A"), episode(5.5, 5.6, "B"), episode(4.1, 4.2, "C"), episode(6.2, None, "A"))
+    report = replay(told, window=(hour(6), hour(7)))
+    assert [(n.name, n.value, n.previous) for n in report.numbers] == [
+        ("incidents", 1, 2),
+        ("new", 1, 2),
+        ("still firing", 1, 0),
+        ("resolved", 0, 2),
+    ]
+    unproven = replay(Told(episode(6.2, None, "A"), since=hour(6)), window=(hour(6), hour(7)))
+    assert {number.previous for number in unproven.numbers} == {None}
 
 
 def test_a_window_of_a_day_is_compared_with_the_day_before():

@@ -39,7 +39,7 @@ class Incident:
     recovered: datetime | None
     peak: int  # most alerts that fired at one time within the window
     silences: tuple[Silence, ...]  # in force meanwhile, and matching one of its alerts
-    quiet: tuple[Span, ...]  # stretches over LONG_QUIET in which nothing began or ended
+    quiet: tuple[Span, ...]  # stretches over LONG_QUIET between two of its signals; of one alert there are none
 
 
 def incidents(episodes: Iterable[Episode], silences: Sequence[Silence], window: Window) -> tuple[Incident, ...]:
@@ -110,7 +110,7 @@ def _incident(group: list[Episode], silences: Sequence[Silence], window: Window)
         recovered=recovered,
         peak=_peak(group, window),
         silences=tuple(in_force),
-        quiet=_quiet(group, max(first, window.start), until),
+        quiet=_quiet(group) if len(group) > 1 else (),
     )
 
 
@@ -125,11 +125,8 @@ def _peak(group: Sequence[Episode], window: Window) -> int:
     return peak
 
 
-def _quiet(group: Sequence[Episode], start: datetime, end: datetime) -> tuple[Span, ...]:
-    moments = {start, end}
-    for one in group:
-        moments |= {at for at in (one.active_at, one.start, one.end) if at is not None and start <= at <= end}
-    ordered = sorted(moments)
+def _quiet(group: Sequence[Episode]) -> tuple[Span, ...]:
+    ordered = sorted({at for one in group for at in (one.active_at, one.start, one.end) if at is not None})
     return tuple((a, b) for a, b in pairwise(ordered) if b - a > LONG_QUIET)
 
 

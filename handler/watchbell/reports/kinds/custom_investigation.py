@@ -46,7 +46,8 @@ def build(material: Material) -> Report:
     fields = Fields(params, "params", KNOWN_PARAMS)
     if fields.text("prompt"):
         raise SourceError(
-            "params.prompt needs the `ai` pipeline with a model; configure that, or ask with params.queries and .alerts"
+            "params.prompt needs the `ai` pipeline: configure a model in config.toml ([pipelines.ai] model = …), "
+            "or ask with params.queries and params.alerts"
         )
     question = wording.shortened(fields.text("question") or "")
     queries = parse_queries(objects(params, "queries", most=MOST_QUERIES, example=EXAMPLE))

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from watchbell.reports import wording
 from watchbell.reports.analysis.incidents import Incident, incidents, usual
-from watchbell.reports.findings import Findings, find, judge, rule_key
+from watchbell.reports.findings import Findings, RuleKey, find, judge, rule_key
 from watchbell.reports.interface import Episode, Event, Number, Report, Section, Window
 from watchbell.reports.kinds.material import Material, headline, refuse_failed
 from watchbell.reports.kinds.timeline import USUAL, entries, first_signal, timeline
@@ -20,6 +20,7 @@ CHANGES_BEFORE = timedelta(hours=2)
 MOST_LINES = 10
 MOST_INCIDENTS = 20
 MOST_QUIET = 2
+FIGURES = ("incidents", "new", "still firing", "resolved")
 THE_RULE = (
     "An incident: alerts that overlap or follow within 5 minutes, and share a service, job, namespace or instance."
 )
@@ -27,10 +28,14 @@ THE_RULE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Replay:
-    """What the report is made of. `before` is the time before the window, at least two hours of it."""
+    """What the report is made of. `before` is the time before the window, at least two hours of it.
+
+    `previous` is the part of that which is as long as the window.
+    """
 
     findings: Findings
     before: Findings
+    previous: Findings
     usual: tuple[Episode, ...]
     incidents: tuple[Incident, ...]
 
@@ -39,7 +44,7 @@ def build(material: Material) -> Report:
     """Build the replay; raises SourceError when a required source did not answer."""
     findings = material.findings()
     refuse_failed(findings)
-    replay = _replay(findings, _before(material))
+    replay = _replay(material, findings)
     request = material.request
     verdict, reason = judge(findings)
     return Report(
@@ -61,37 +66,41 @@ def build(material: Material) -> Report:
     )
 
 
-def _before(material: Material) -> Findings:
-    window = material.request.window
-    start = window.start - max(CHANGES_BEFORE, window.end - window.start)
-    return find(replace(window, start=start, end=window.start), material.readings.read(start, window.start))
-
-
-def _replay(findings: Findings, before: Findings) -> _Replay:
+def _replay(material: Material, findings: Findings) -> _Replay:
     window = findings.window
+    length = window.end - window.start
+    start = window.start - max(CHANGES_BEFORE, length)
+    evidence = material.readings.read(start, window.start)
+    before = find(replace(window, start=start, end=window.start), evidence)
     ratio = (window.end - window.start) / (before.window.end - before.window.start)
     noisy = usual(findings.new, before.new, ratio) if before.is_proven else set()
     noise = tuple(one for one in findings.episodes if rule_key(one.labels) in noisy)
-    rest = [one for one in findings.episodes if rule_key(one.labels) not in noisy]
     return _Replay(
         findings=findings,
         before=before,
+        previous=find(replace(window, start=window.start - length, end=window.start), evidence),
         usual=noise,
-        incidents=incidents(rest, findings.silences, window),
+        incidents=_without(noisy, findings),
     )
+
+
+def _without(noisy: set[RuleKey], findings: Findings) -> tuple[Incident, ...]:
+    rest = [one for one in findings.episodes if rule_key(one.labels) not in noisy]
+    return incidents(rest, findings.silences, findings.window)
 
 
 def _numbers(replay: _Replay) -> tuple[Number, ...]:
-    findings = replay.findings
-    figures = {
-        "incidents": len(replay.incidents),
-        "new": len(findings.new),
-        "still firing": len(findings.still_firing),
-        "resolved": len(findings.resolved),
-    }
-    return tuple(
-        Number(name=name, value=float(value) if findings.is_proven else None) for name, value in figures.items()
-    )
+    """Return the figures of the window and of the one before, both without the same usual noise in the incidents."""
+    noisy = {rule_key(one.labels) for one in replay.usual}
+    now = _figures(replay.findings, replay.incidents)
+    before = _figures(replay.previous, _without(noisy, replay.previous))
+    return tuple(Number(name=name, value=now.get(name), previous=before.get(name)) for name in FIGURES)
+
+
+def _figures(findings: Findings, found: Sequence[Incident]) -> dict[str, float]:
+    """Return no figure at all where they are not proven."""
+    counted = (found, findings.new, findings.still_firing, findings.resolved)
+    return {name: float(len(some)) for name, some in zip(FIGURES, counted, strict=True) if findings.is_proven}
 
 
 def _sections(replay: _Replay) -> tuple[Section, ...]:
@@ -151,7 +160,7 @@ def _row(number: int, one: Incident, window: Window) -> tuple[str, ...]:
     lasting = wording.duration(((one.recovered or window.end) - one.first_symptom).total_seconds())
     first = min(one.episodes, key=lambda episode: episode.active_at or episode.start)
     return (
-        str(number),
+        f"Incident {number}",
         wording.clock_time(one.first_symptom, window.timezone),
         wording.clock_time(one.recovered, window.timezone) if one.recovered else "not yet",
         lasting if one.recovered else f"{lasting} so far",

@@ -64,7 +64,7 @@ def timeline(found: Sequence[Entry], window: Window) -> Section:
         )
     if len(shown) > MOST_ROWS:
         lines.append(f"and {len(shown) - MOST_ROWS} more")
-    columns = ("time", "offset", "event", "what", "incident")
+    columns = ("time", "offset", "", "", "incident")  # what has no name here needs none
     return Section(title="Timeline", lines=tuple(lines), columns=columns if rows else (), rows=rows)
 
 

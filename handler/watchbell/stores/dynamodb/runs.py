@@ -219,13 +219,13 @@ class DynamoRuns(Ledger):
 
     def enqueue_again(self, run: Run, *, wake_at: datetime, now: datetime) -> bool:
         values: Item = {"wake_at": epoch_seconds(wake_at), "seen": seconds(run.wake_at)}
-        values |= {"attempt": run.attempt, "status": run.status}
+        values |= {"attempt": run.attempt, "status": run.status, "mark": secrets.token_hex(8)}
         condition = "#status = :status AND #attempt = :attempt AND #wake_at = :seen"
-        key = run_key(run.task_id, run.fire_time)
+        key, expression = run_key(run.task_id, run.fire_time), "SET #wake_at = :wake_at, #written_by = :mark"
         try:
-            self._database.update(self._database.runs, key, "SET #wake_at = :wake_at", condition, values)
-        except ConditionFailed:
-            return False
+            self._database.update(self._database.runs, key, expression, condition, values)
+        except ConditionFailed as failed:
+            return (failed.item or {}).get("written_by") == values["mark"]  # an answer was lost
         return True
 
     def save_report(self, run: Run, report: Mapping[str, Any], *, verdict: str, source_error: str | None) -> None:

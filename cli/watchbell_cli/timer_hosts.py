@@ -17,7 +17,12 @@ from watchbell_cli import timer_units
 from watchbell_cli.timer_crontab import has_line
 
 _SYSTEM_UNITS = Path("/etc/systemd/system")
-_CARRIED = ("WATCHBELL_STORE", "WATCHBELL_QUEUE_URL", "WATCHBELL_INTEGRATIONS", "AWS_REGION", "AWS_PROFILE")
+_CARRIED = ("WATCHBELL_STORE", "WATCHBELL_QUEUE_URL", "WATCHBELL_INTEGRATIONS")
+#: Where AWS is asked for anything, these go along as well …
+_CARRIED_FOR_AWS = ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB")
+#: … and these, being secrets, are missed.
+_MATTER_FOR_AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_ASKS_AWS = ("dynamodb:", "ssm:", "secretsmanager:")
 _PATIENCE_SECONDS = 30
 _MATTER = ("_BOT_TOKEN", "_WEBHOOK_URL")
 _MATTER_WHOLE = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -68,7 +73,8 @@ def default_home() -> str:
 
 def carried(settings: Settings) -> dict[str, str]:
     """Return the settings that go into a timer besides the home; nothing that could be a secret is among them."""
-    found = {name: settings.environ[name] for name in _CARRIED if settings.environ.get(name)}
+    names = _CARRIED + (_CARRIED_FOR_AWS if _asks_aws(settings.environ) else ())
+    found = {name: settings.environ[name] for name in names if settings.environ.get(name)}
     if settings.environ.get("WATCHBELL_CONFIG"):
         place = settings.config_file
         found["WATCHBELL_CONFIG"] = str(place.absolute() if isinstance(place, Path) else place)
@@ -80,7 +86,17 @@ def left_out(environ: Mapping[str, str]) -> list[str]:
     known = {"WATCHBELL_HOME", "WATCHBELL_CONFIG", "WATCHBELL_TIMER", "WATCHBELL_DEBUG", *_CARRIED}
     ours = {name for name in environ if name.startswith("WATCHBELL_") or name.endswith(_MATTER)} - known
     usual = {name for name in environ if name.upper() in _MATTER_WHOLE}
-    return sorted(name for name in ours | usual if environ[name])
+    of_aws = environ.keys() & set(_MATTER_FOR_AWS) if _asks_aws(environ) else set()
+    return sorted(name for name in ours | usual | of_aws if environ[name])
+
+
+def _asks_aws(environ: Mapping[str, str]) -> bool:
+    """Say whether the store, or settings and tokens, are kept with AWS."""
+    return any(
+        value.startswith(_ASKS_AWS)
+        for name, value in environ.items()
+        if name.startswith("WATCHBELL_") or name.endswith(_MATTER)
+    )
 
 
 def read_crontab() -> bytes:

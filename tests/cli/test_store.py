@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,8 @@ import pytest
 from cli.conftest import Ended
 from contracts.conftest import dynamodb_url, tables  # noqa: F401  fixtures
 from fakes.dynamodb import shared_client
+from watchbell.settings import load_settings
+from watchbell_cli.timer_hosts import carried, home_of, left_out
 
 Run = Callable[..., Ended]
 Add = Callable[..., str]
@@ -189,3 +191,40 @@ class TestEveryCommand:
         found = watchbell("doctor", "--offline", "--json").json["checks"]
         assert "ssm:/watchbell/slack: not read (--offline)" in [check["detail"] for check in found]
         assert "xoxb-that-nobody-sees" not in ended.out + ended.err
+
+
+class TestTimers:
+    """A timer gets what its ticks need, and no secret."""
+
+    ENVIRON: Mapping[str, str] = {
+        "WATCHBELL_STORE": "dynamodb:w",
+        "WATCHBELL_INTEGRATIONS": "file:/nonexistent/integrations.json",
+        "AWS_REGION": "eu-central-1",
+        "AWS_PROFILE": "ops",
+        "AWS_SECRET_ACCESS_KEY": "s3cret-of-aws",
+        "SLACK_BOT_TOKEN": "xoxb-secret",
+    }
+
+    def test_the_store_and_the_account_go_along(self, tmp_path: Path) -> None:
+        settings = load_settings({**self.ENVIRON, "WATCHBELL_HOME": str(tmp_path / "home")})
+        assert carried(settings) == {
+            "WATCHBELL_STORE": "dynamodb:w",
+            "WATCHBELL_INTEGRATIONS": "file:/nonexistent/integrations.json",
+            "AWS_REGION": "eu-central-1",
+            "AWS_PROFILE": "ops",
+        }
+        assert home_of(settings) == str(tmp_path / "home"), "units name the home, so it is made"
+
+    def test_a_configuration_that_is_kept_elsewhere_goes_along_as_it_is_written(self, tmp_path: Path) -> None:
+        (tmp_path / "config.toml").write_text("workers = 2\n")
+        reference = f"file:{tmp_path}/config.toml"
+        settings = load_settings({"WATCHBELL_HOME": str(tmp_path), "WATCHBELL_CONFIG": reference})
+        assert carried(settings) == {"WATCHBELL_CONFIG": reference}
+
+    def test_secrets_of_aws_are_missed_and_named(self) -> None:
+        assert left_out(self.ENVIRON) == ["AWS_SECRET_ACCESS_KEY", "SLACK_BOT_TOKEN"]
+
+    def test_a_local_store_has_nothing_to_do_with_aws(self, tmp_path: Path) -> None:
+        environ = {**self.ENVIRON, "WATCHBELL_STORE": "local", "WATCHBELL_HOME": str(tmp_path)}
+        assert carried(load_settings(environ)).keys() == {"WATCHBELL_STORE", "WATCHBELL_INTEGRATIONS"}
+        assert left_out(environ) == ["SLACK_BOT_TOKEN"]

@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from fakes.odd_servers import dns_server, http_server, tcp_server, tls_server
-from fakes.told import END, Told, build, lines, titles
+from fakes.told import END, Told, build, hour, lines, titles
 from watchbell.clock import SystemClock
 from watchbell.errors import SourceError
 from watchbell.reports.analysis.probe_history import ProbeSamples, Slot, State, interval_of, judge_probe
@@ -326,7 +326,7 @@ def resolver():
 
 def test_dns_passes_when_the_name_has_the_record(resolver):
     report = run({"dns": "shop.test", "server": resolver})
-    assert only(report, "Passing") == "1 probe passed: shop.test A, A 192.0.2.1, 192.0.2.2"
+    assert only(report, "Passing") == "1 probe passed: shop.test A: A 192.0.2.1, 192.0.2.2"
     report = run({"dns": "shop.test", "type": "mx", "server": resolver, "answers": ["10 mail.shop.test"]})
     assert report.verdict is Verdict.OK
 
@@ -536,6 +536,7 @@ def samples(*runs, slot=300.0, **more):
         "labels": {"instance": "x"},
         "passes_now": True,
         "changes": 0,
+        "ran_before": False,
         "last_run": slots[-1].end if slots else None,
         "last_good": None,
         "p95": 0.1,
@@ -546,8 +547,13 @@ def samples(*runs, slot=300.0, **more):
     return ProbeSamples(slots=slots, **{**known, **more})
 
 
+def judge(*runs, slot=300.0, **more):
+    start = END_SECONDS - slot * len(runs)
+    return judge_probe(samples(*runs, slot=slot, **more), start=start, end=END_SECONDS)
+
+
 def state(*runs, **more):
-    return judge_probe(samples(*runs, **more), end=END_SECONDS).state
+    return judge(*runs, **more).state
 
 
 def test_a_probe_is_failing_when_its_last_run_failed():
@@ -575,7 +581,7 @@ def test_several_outages_or_a_short_one_are_flaky():
 
 def test_fail_stretches_are_counted_out_of_the_changes():
     def stretches(**more):
-        return judge_probe(samples((5, 3), (5, 3), **more), end=END_SECONDS).fail_stretches
+        return judge((5, 3), (5, 3), **more).fail_stretches
 
     assert stretches(changes=2) == 1
     assert stretches(changes=1) == 1  # it failed at the start
@@ -601,14 +607,38 @@ def test_slower_needs_half_as_long_again_and_fifty_milliseconds_and_enough_runs(
     assert state(*[(5, 5)] * 4, p95=now, p95_before=before, runs_before=runs_before) is expected
 
 
-def test_a_stretch_without_runs_is_a_gap_when_it_is_longer_than_three_intervals():
-    history = judge_probe(samples((5, 5), None, (5, 5), (5, 5)), end=END_SECONDS)
+def test_a_stretch_without_runs_is_a_gap_from_five_minutes_and_three_intervals_on():
+    history = judge((5, 5), None, (5, 5), (5, 5))
     assert history.interval == 60
     assert [end - start for start, end in history.gaps] == [300]
 
 
+def test_a_short_stretch_without_runs_is_no_gap():
+    assert judge((5, 5), None, (5, 5), (5, 5), slot=240.0).gaps == ()
+
+
+def test_a_probe_that_ran_before_has_a_gap_at_the_start_where_a_new_one_has_none():
+    assert len(judge(None, (5, 5), (5, 5), ran_before=True).gaps) == 1
+    assert judge(None, (5, 5), (5, 5)).gaps == ()
+    assert judge((5, 5), (5, 5), (5, 5), ran_before=True).gaps == ()
+
+
+def test_a_gap_is_no_all_clear():
+    class Holed(Blackbox):
+        def ask_range(self, promql, start, end, *, step):
+            whole = [start + step * n for n in range(1, 289)]
+            return [({"instance": "a"}, [(at.timestamp(), 5.0) for at in whole if not hour(3) < at < hour(5)])]
+
+    report = build(Kind.SYNTHETIC_RUN, Holed("one", a=1))
+    assert (report.verdict, report.reason) == (Verdict.UNKNOWN, "of 1 probe: 1 with gaps")
+    assert lines(report, "Gaps, in which it is not known") == ("a: from 21 Nov 12:00 UTC for 1 h 55 m",)
+    assert [(one.status, one.detail) for one in report.coverage] == [
+        (CoverageStatus.UNPROVEN, "1 blackbox probe, 1 with gaps")
+    ]
+
+
 def test_slots_between_rare_runs_are_no_gaps():
-    history = judge_probe(samples((1, 1), None, (1, 1), None, (1, 1), slot=60.0), end=END_SECONDS)
+    history = judge((1, 1), None, (1, 1), None, (1, 1), slot=60.0)
     assert (history.interval, history.gaps) == (120, ())
 
 

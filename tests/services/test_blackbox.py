@@ -115,7 +115,7 @@ def test_days_of_probes_are_judged_by_what_truly_happened(day):
     report = build(Kind.SYNTHETIC_RUN, source, window=(window.start, window.end), params={"blackbox": True})
     assert report.verdict is Verdict.DEGRADED
     assert report.reason == (
-        "of 11 probes: 1 failing, 2 not run, 2 flaky, 1 slower, 1 recovered, 1 certificate to renew"
+        "of 11 probes: 1 failing, 2 not run, 2 flaky, 1 slower, 1 recovered, 1 with gaps, 1 certificate to renew"
     )
     good = moment(window.end - timedelta(hours=2), "UTC")
     assert lines(report, "Failing") == (
@@ -132,7 +132,7 @@ def test_days_of_probes_are_judged_by_what_truly_happened(day):
     assert lines(report, "Certificates to renew")[0].startswith("https://expiring (blackbox): ends in 12 days, ")
     assert lines(report, "Passing") == ("4 probes passed; the slowest is https://before (blackbox) with 0.20 s",)
     assert [(one.status, one.detail) for one in report.coverage] == [
-        (CoverageStatus.UNPROVEN, "11 blackbox probes, 2 not run")
+        (CoverageStatus.UNPROVEN, "11 blackbox probes, 2 not run, 1 with gaps")
     ]
 
 

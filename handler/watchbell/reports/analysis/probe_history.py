@@ -20,6 +20,8 @@ SHORT_OUTAGE_SECONDS = 300.0
 #: A probe is late when its last run is older than three intervals, and than this.
 LATE_SECONDS = 60.0
 LATE_INTERVALS = 3
+#: A stretch without runs is a gap when it is no shorter than three intervals, and than this.
+GAP_SECONDS = 300.0
 SLOWER_FACTOR = 1.5
 SLOWER_BY_SECONDS = 0.05
 ENOUGH_RUNS = 20
@@ -54,6 +56,7 @@ class ProbeSamples:
     slots: tuple[Slot, ...]  # only those with runs, oldest first
     passes_now: bool | None  # the last run of the window
     changes: int  # between passing and failing, within the window
+    ran_before: bool  # within the day before the window
     last_run: float | None
     last_good: float | None
     p95: float | None
@@ -80,8 +83,8 @@ class ProbeHistory:
         return self.fails * (self.interval or 0.0)
 
 
-def judge_probe(samples: ProbeSamples, *, end: float) -> ProbeHistory:
-    """Return what the samples of a window that ends at `end` mean."""
+def judge_probe(samples: ProbeSamples, *, start: float, end: float) -> ProbeHistory:
+    """Return what the samples of a window, in Unix seconds, mean."""
     runs = sum(slot.runs for slot in samples.slots)
     fails = runs - sum(slot.passes for slot in samples.slots)
     interval = interval_of(samples.slots)
@@ -94,7 +97,7 @@ def judge_probe(samples: ProbeSamples, *, end: float) -> ProbeHistory:
         fails=fails,
         fail_stretches=stretches,
         interval=interval,
-        gaps=_gaps(samples.slots, interval),
+        gaps=_gaps(samples, interval, start),
     )
     return replace(history, state=_state(history, end))
 
@@ -131,9 +134,14 @@ def _is_slower(history: ProbeHistory) -> bool:
     return now >= before * SLOWER_FACTOR and now - before >= SLOWER_BY_SECONDS
 
 
-def _gaps(slots: Sequence[Slot], interval: float | None) -> tuple[tuple[float, float], ...]:
-    """Return the empty stretches between slots: of what is longer, at least this much surely had no run."""
+def _gaps(samples: ProbeSamples, interval: float | None, start: float) -> tuple[tuple[float, float], ...]:
+    """Return the empty stretches between slots, also before the first where it ran before that.
+
+    What there was no run for is somewhat longer. After the last slot it is not a gap but late.
+    """
     if interval is None:
         return ()
-    allowed = LATE_INTERVALS * interval
-    return tuple((a.end, b.start) for a, b in pairwise(slots) if b.start - a.end >= allowed and b.start > a.end)
+    allowed = max(LATE_INTERVALS * interval, GAP_SECONDS)
+    ends = [*([start] if samples.ran_before else []), *(slot.end for slot in samples.slots)]
+    begins = [slot.start for slot in samples.slots][0 if samples.ran_before else 1 :]
+    return tuple((end, begin) for end, begin in zip(ends, begins, strict=False) if begin - end >= allowed)

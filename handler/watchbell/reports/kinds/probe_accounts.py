@@ -20,7 +20,10 @@ MOST_GAPS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeAccount:
-    """One probe in the report. `seconds` is how long it took, or the 95th percentile of it; None is not known."""
+    """One probe in the report. `seconds` is how long it took, or the 95th percentile of it; None is not known.
+
+    `gaps` say when it should have run and did not, though it runs now.
+    """
 
     key: str  # what is one probe, also where several sources tell of it
     name: str
@@ -29,6 +32,7 @@ class ProbeAccount:
     seconds: float | None = None
     expires: datetime | None = None
     gaps: str = ""
+    is_live: bool = False  # run just now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +55,7 @@ def from_result(result: Result) -> ProbeAccount:
         state=State.PASSING if outcome.passed else State.FAILING,
         detail=outcome.detail,
         seconds=result.seconds,
+        is_live=True,
         expires=outcome.expires,
     )
 
@@ -94,11 +99,14 @@ def _read_one(querier: Querier, labels: str, window: Window) -> Recorded:
         return Recorded(coverage=failed, accounts=())
     accounts = tuple(_from_history(one, window) for one in histories)
     idle = sum(one.state is State.NOT_RUN for one in accounts)
+    holed = sum(bool(one.gaps) for one in accounts)
     newest = max((one.samples.last_run for one in histories if one.samples.last_run is not None), default=None)
     coverage = Coverage(
         source=querier.name,
-        status=CoverageStatus.UNPROVEN if idle else CoverageStatus.OK,
-        detail=wording.many(len(accounts), "blackbox probe") + (f", {idle} not run" if idle else ""),
+        status=CoverageStatus.UNPROVEN if idle or holed else CoverageStatus.OK,
+        detail=wording.many(len(accounts), "blackbox probe")
+        + (f", {idle} not run" if idle else "")
+        + (f", {holed} with gaps" if holed else ""),
         age_seconds=None if newest is None else max(0.0, epoch_seconds(window.end) - newest),
         required=is_required,
     )
@@ -112,7 +120,7 @@ def _from_history(history: ProbeHistory, window: Window) -> ProbeAccount:
         name=_name(samples.labels),
         state=history.state,
         detail=_detail(history, window),
-        seconds=samples.p95 if history.state is State.PASSING else None,
+        seconds=None if history.state in (State.FAILING, State.NOT_RUN) else samples.p95,
         expires=None if samples.expires is None else from_epoch_seconds(samples.expires),
         gaps=_gaps(history, window),
     )
@@ -128,7 +136,7 @@ def _name(labels: Mapping[str, str]) -> str:
 def _gaps(history: ProbeHistory, window: Window) -> str:
     """Return in words when it did not run, the longest times first."""
     longest = sorted(history.gaps, key=lambda gap: gap[0] - gap[1])
-    shown = [f"{_when(start, window)} for {wording.duration(end - start)}" for start, end in longest]
+    shown = [f"from {_when(start, window)} for {wording.duration(end - start)}" for start, end in longest]
     return ", ".join(wording.capped(shown, MOST_GAPS))
 
 
@@ -154,7 +162,7 @@ def _detail(history: ProbeHistory, window: Window) -> str:
             now, before = f"{samples.p95:.2f} s over {history.runs}", f"{samples.p95_before:.2f} s over"
             return f"p95 {now} runs, {before} {samples.runs_before} in the seven days before"
         case State.PASSING:
-            return f"{wording.many(history.runs, 'run')}, p95" if samples.p95 else wording.many(history.runs, "run")
+            return wording.many(history.runs, "run")
 
 
 def _streak(last_good: float | None, window: Window) -> str:

@@ -71,15 +71,17 @@ def _report(material: Material, live: list[ProbeAccount], recorded: list[Recorde
 def _judge(
     by_state: Mapping[State, list[ProbeAccount]], expiring: list[ProbeAccount], total: int
 ) -> tuple[Verdict, str]:
-    said = [f"{len(by_state[state])} {state}" for state in State if by_state[state] and state is not State.PASSING] + (
-        [f"{wording.many(len(expiring), 'certificate')} to renew"] if expiring else []
-    )
+    """Say what is wrong, the worst first; what is not known is no all-clear."""
+    counts = {str(state): len(some) for state, some in by_state.items() if state is not State.PASSING}
+    counts["with gaps"] = sum(bool(one.gaps) for some in by_state.values() for one in some)
+    said = [f"{count} {what}" for what, count in counts.items() if count]
+    said += [f"{wording.many(len(expiring), 'certificate')} to renew"] if expiring else []
     if not said:
         return Verdict.OK, f"{wording.many(total, 'probe')} passed"
     reason = f"of {wording.many(total, 'probe')}: {', '.join(said)}"
     if by_state[State.FAILING]:
         return Verdict.DEGRADED, reason
-    return (Verdict.UNKNOWN if by_state[State.NOT_RUN] else Verdict.ATTENTION), reason
+    return (Verdict.UNKNOWN if by_state[State.NOT_RUN] or counts["with gaps"] else Verdict.ATTENTION), reason
 
 
 def _numbers(
@@ -134,7 +136,7 @@ def _section(title: str, lines: Iterable[str]) -> tuple[Section, ...]:
 
 
 def _line(one: ProbeAccount) -> str:
-    return f"{one.name}: {one.detail}" + (f" in {one.seconds:.2f} s" if one.seconds is not None else "")
+    return f"{one.name}: {one.detail}" + (f" in {one.seconds:.2f} s" if one.is_live and one.seconds is not None else "")
 
 
 def _expiry(one: ProbeAccount, window: Window) -> str:
@@ -147,9 +149,10 @@ def _expiry(one: ProbeAccount, window: Window) -> str:
 def _all_passing(passing: list[ProbeAccount]) -> str:
     timed = [one for one in passing if one.seconds is not None]
     slowest = max(timed, key=lambda one: one.seconds or 0.0, default=None)
-    names = f": {passing[0].name}, {passing[0].detail}" if len(passing) == 1 else ""
-    slow = f"; the slowest is {slowest.name} with {slowest.seconds:.2f} s" if slowest and len(passing) > 1 else ""
-    return f"{wording.many(len(passing), 'probe')} passed{names}{slow}"
+    if len(passing) == 1:
+        return f"1 probe passed: {_line(passing[0])}"
+    slow = f"; the slowest is {slowest.name} with {slowest.seconds:.2f} s" if slowest else ""
+    return f"{len(passing)} probes passed{slow}"
 
 
 def _coverage_of_live(live: list[ProbeAccount]) -> tuple[Coverage, ...]:

@@ -58,8 +58,8 @@ def parse_selector(text: str) -> str:
 
 def read_history(querier: Asked, labels: str, window: Window) -> list[ProbeHistory]:
     """Return every probe that ran in the window or in the day before it; raises SourceError."""
-    end = epoch_seconds(window.end)
-    return [judge_probe(samples, end=end) for samples in _Reading(querier, labels, window).samples()]
+    start, end = epoch_seconds(window.start), epoch_seconds(window.end)
+    return [judge_probe(samples, start=start, end=end) for samples in _Reading(querier, labels, window).samples()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,7 @@ class _Reading:
                 slots=tuple(slots.get(key, ())),
                 passes_now=now[key] == 1 if key in now else None,
                 changes=int(changes.get(key, 0)),
+                ran_before=key in lately,
                 last_run=newest.get(key, slots[key][-1].end if key in slots else None),
                 last_good=last_good.get(key, max((one.end for one in slots.get(key, ()) if one.passes), default=None)),
                 p95=p95.get(key),

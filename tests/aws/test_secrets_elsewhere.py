@@ -86,6 +86,15 @@ def test_a_report_is_delivered_with_nothing_secret_on_the_machine(cloud: Cloud) 
     assert fields == {"bot_token": cloud.token}
 
 
+def test_doctor_follows_every_reference_and_shows_none_of_the_secrets(cloud: Cloud) -> None:
+    checks = cloud.run("doctor", "--json")["checks"]
+    found = {check["detail"]: check["status"] for check in checks if check["check"] == "reference"}
+    references = (f"ssm:/{cloud.name}/config", f"secretsmanager:{cloud.name}/integrations", f"ssm:/{cloud.name}/bearer")
+    assert found == {f"{reference} can be read": "ok" for reference in (*references, cloud.token)}
+    [source] = [check for check in checks if check["check"] == "source prometheus"]
+    assert source["status"] == "ok", source
+
+
 def test_a_secret_that_is_gone_is_a_credential_error_that_names_it(cloud: Cloud) -> None:
     cloud.vault.delete_secret(SecretId=f"{cloud.name}/bots", ForceDeleteWithoutRecovery=True)
     options = ("--cron", "0 0 1 1 *", "--provider", "slack", "--chat-id", "C0123ABCD")

@@ -223,3 +223,33 @@ def test_an_address_that_is_none_is_a_failed_source_and_never_stops_the_others(a
     coverage = read(Alertmanager(address, clock=CLOCK)).coverage
     assert coverage.status is CoverageStatus.FAILED
     assert coverage.detail == "its address is not usable; write it like http://host:9090"
+
+
+def test_a_token_that_is_not_ascii_is_named_as_what_it_is():
+    coverage = read(Prometheus("http://127.0.0.1:9", clock=CLOCK, bearer_token="schlüssel")).coverage
+    assert coverage.detail == "the request to http://127.0.0.1:9 cannot be sent: a header or token is not ASCII"
+
+
+@pytest.mark.parametrize(
+    ("access", "words"),
+    [
+        ({"ca_file": "{folder}/none.pem"}, "cannot read ca_file {folder}/none.pem: No such file or directory"),
+        ({"ca_file": "{folder}"}, "cannot read ca_file {folder}: Is a directory"),
+        ({"ca_file": "{folder}/empty"}, "ca_file {folder}/empty is empty"),
+        ({"ca_file": "{folder}/text"}, "ca_file {folder}/text holds no certificate in PEM"),
+        ({"client_cert": "{folder}/none.pem"}, "cannot read client_cert {folder}/none.pem: No such file"),
+        ({"client_cert": "{folder}/text"}, "client_cert {folder}/text do not hold a certificate and its key in PEM"),
+        (
+            {"client_cert": "{folder}/text", "client_key": "{folder}/text"},
+            "client_cert {folder}/text and client_key {folder}/text do not hold a certificate and its key",
+        ),
+    ],
+)
+def test_a_certificate_that_cannot_be_used_is_named_by_option_and_file(tmp_path, access, words):
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "text").write_text("this is s3cret")
+    options = {key: path.format(folder=tmp_path) for key, path in access.items()}
+    coverage = read(Prometheus("https://127.0.0.1:9", clock=CLOCK, **options)).coverage
+    assert coverage.status is CoverageStatus.FAILED
+    assert words.format(folder=tmp_path) in coverage.detail
+    assert "s3cret" not in coverage.detail

@@ -18,7 +18,7 @@ from watchbell.settings.sources import SourceSettings
 from watchbell.tasks import Target, Task
 
 _PATIENCE_SECONDS = 25.0
-_NETWORK = ("prometheus", "alertmanager")
+_NETWORK = ("prometheus", "alertmanager", "cloudwatch")
 
 Job = tuple[str, Callable[[], Probed]]
 

@@ -1,6 +1,8 @@
 """Which monitoring systems are configured: in config.toml, in the environment, or in the integration store."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,14 +13,31 @@ from watchbell.secret_references import References, is_reference
 from watchbell.settings.table import Table
 
 INTEGRATIONS_FILE = "integrations.json"
-SOURCE_KEYS = {
-    "prometheus": ("url", "optional", "bearer_token", "username", "password", "headers"),
-    "alertmanager": ("url", "optional", "bearer_token", "username", "password", "headers"),
-    "alert_log": ("path", "optional", "max_gap_minutes", "heartbeats"),
+_SECRET_HEADER = re.compile(r"(?i)auth|token|key|secret|cookie")
+_EVERY = {"name": str, "optional": bool}
+_OVER_HTTP = {
+    **_EVERY,
+    "url": str,
+    "bearer_token": str,
+    "username": str,
+    "password": str,
+    "headers": dict,
+    "ca_file": str,
+    "client_cert": str,
+    "client_key": str,
+    "heartbeats": list,
 }
+#: The keys of each source's table, and the type of each.
+SOURCE_KEYS: Mapping[str, Mapping[str, type]] = {
+    "prometheus": {**_OVER_HTTP, "ha": str, "replica_labels": list, "max_gap_minutes": int},
+    "alertmanager": _OVER_HTTP,
+    "alert_log": {"path": str, "optional": bool, "max_gap_minutes": int, "heartbeats": list},
+    "cloudwatch": {**_EVERY, "region": str, "name_prefix": str, "allow_insufficient_data": bool},
+}
+ONLY_ONE = ("alert_log",)  # `watchbell alerts` has to know where to write
 #: Stands for the sources where integrations.json cannot be read: which there would be is not known.
 UNREADABLE = "unreadable"
-_NO_SECRETS = ("name", "path", "username")
+_NO_SECRETS = ("name", "path", "username", "ca_file", "client_cert", "client_key", "ha", "region", "name_prefix")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +47,16 @@ class SourceSettings:
     kind: str
     required: bool = True
     options: Mapping[str, Any] = field(default_factory=dict, repr=False)  # may hold a password, or a reference to one
+
+    @property
+    def name(self) -> str:
+        """What it goes by in reports."""
+        return str(self.options.get("name", self.kind.replace("_", " ")))
+
+    @property
+    def group(self) -> str | None:
+        """What it goes by together with those that cover for it, where there are any."""
+        return f"{self.kind}/{self.options['ha']}" if self.options.get("ha") else None
 
     def followed(self, references: References, environ: Mapping[str, str]) -> "SourceSettings":
         """Return it with what its references stand for; raises CredentialError, ConfigError and TryAgain."""
@@ -41,31 +70,89 @@ class SourceSettings:
 
 
 def named_sources(path: Place, tables: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[SourceSettings, ...]:
-    """Return the sources that config.toml and the environment name."""
-    merged = {kind: dict(table) if isinstance(table, dict) else table for kind, table in tables.items()}
+    """Return the sources that config.toml and the environment name, in the order of the file.
+
+    `[sources.KIND]` is one; `[[sources.KIND]]` is one of several, each with a name of its own.
+    """
+    merged = dict(tables)
     for kind, variable in (
         ("prometheus", "WATCHBELL_PROMETHEUS_URL"),
         ("alertmanager", "WATCHBELL_ALERTMANAGER_URL"),
     ):
         if environ.get(variable):
-            merged.setdefault(kind, {})["url"] = environ[variable]
-    return tuple(_source(path, kind, table) for kind, table in merged.items())
+            merged[kind] = _with_url(path, kind, merged.get(kind, {}), variable, environ[variable])
+    found = [source for kind, tables in merged.items() for source in _sources(path, kind, tables)]
+    names = Counter(source.name for source in found) + Counter({source.group for source in found if source.group})
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise ConfigError(f"{path}: two sources go by {twice[0]}; give each a name of its own")
+    return tuple(found)
 
 
-def _source(path: Place, kind: str, values: object) -> SourceSettings:
+def _with_url(path: Place, kind: str, tables: Any, variable: str, url: str) -> Any:
+    if isinstance(tables, list):
+        raise ConfigError(f"{path}: {variable} names one address, and sources.{kind} has several; unset it")
+    return {**tables, "url": url} if isinstance(tables, dict) else tables
+
+
+def _sources(path: Place, kind: str, tables: object) -> Iterator[SourceSettings]:
     if kind not in SOURCE_KEYS:
         raise ConfigError(f"{path}: unknown source sources.{kind}; known are {', '.join(SOURCE_KEYS)}")
-    if not isinstance(values, dict):
+    if isinstance(tables, dict):
+        yield _source(path, kind, f"sources.{kind}.", tables)
+        return
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ConfigError(f"{path}: sources.{kind} must be a table")
-    table = Table(path, values, SOURCE_KEYS[kind], prefix=f"sources.{kind}.")
-    if "url" in SOURCE_KEYS[kind] and not table.get("url", str, ""):
-        raise ConfigError(f"{path}: sources.{kind}.url is missing")
-    optional = table.get("optional", bool, False)
+    if kind in ONLY_ONE:
+        raise ConfigError(f"{path}: there is one {kind} only; write [sources.{kind}]")
+    for number, table in enumerate(tables, 1):
+        if len(tables) > 1 and not table.get("name"):
+            raise ConfigError(f"{path}: sources.{kind} number {number} needs a name, since there are several")
+        yield _source(path, kind, f"sources.{kind}.", table)
+
+
+def _source(path: Place, kind: str, prefix: str, values: Mapping[str, Any]) -> SourceSettings:
+    table = Table(path, values, tuple(SOURCE_KEYS[kind]), prefix=prefix)
+    for key, wanted in SOURCE_KEYS[kind].items():
+        table.get(key, wanted, None)
+    _check_lists_and_bounds(path, prefix, values)
+    if "url" in SOURCE_KEYS[kind]:
+        _check_address(path, prefix, values)
+    _mask(values)
+    name = f"{kind}/{values['name']}" if values.get("name") else None
+    options = {key: value for key, value in values.items() if key not in ("optional", "name")}
     return SourceSettings(
-        kind=kind,
-        required=not optional,
-        options={key: value for key, value in values.items() if key != "optional"},
+        kind=kind, required=not values.get("optional", False), options=options | ({"name": name} if name else {})
     )
+
+
+def _check_lists_and_bounds(path: Place, prefix: str, values: Mapping[str, Any]) -> None:
+    for key in ("heartbeats", "replica_labels"):
+        if not all(isinstance(one, str) for one in values.get(key, ())):
+            raise ConfigError(f"{path}: {prefix}{key} must be a list of texts")
+    if not all(isinstance(one, str) for one in values.get("headers", {}).values()):
+        raise ConfigError(f"{path}: {prefix}headers must be texts")
+    minutes = values.get("max_gap_minutes", 1)
+    if isinstance(minutes, bool) or minutes < 1:
+        raise ConfigError(f"{path}: {prefix}max_gap_minutes must be at least 1, not {minutes}")
+
+
+def _check_address(path: Place, prefix: str, values: Mapping[str, Any]) -> None:
+    if not values.get("url"):
+        raise ConfigError(f"{path}: {prefix}url is missing")
+    if values.get("bearer_token") and values.get("username"):
+        raise ConfigError(f"{path}: {prefix}bearer_token and {prefix}username exclude each other")
+    if values.get("client_key") and not values.get("client_cert"):
+        raise ConfigError(f"{path}: {prefix}client_key needs {prefix}client_cert")
+    for key in ("ca_file", "client_cert"):
+        if values.get(key) and values["url"].startswith("http:"):
+            raise ConfigError(f"{path}: {prefix}{key} needs an address that begins with https://")
+
+
+def _mask(values: Mapping[str, Any]) -> None:
+    headers = {key: value for key, value in values.get("headers", {}).items() if _SECRET_HEADER.search(key)}
+    for secret in (values.get("bearer_token"), values.get("password"), *headers.values()):
+        if secret and not is_reference(secret):
+            remember_secret(secret)
 
 
 def stored_sources(place: Place) -> tuple[SourceSettings, ...]:
@@ -88,11 +175,9 @@ def _stored_source(kind: str, name: str, one: Stored) -> SourceSettings:
     options = {key: one.credentials[key] for key in SOURCE_KEYS[kind] if one.credentials.get(key)}
     optional = options.pop("optional", False)
     for key, value in options.items():
-        if not isinstance(value, dict if key == "headers" else str):
+        if not isinstance(value, SOURCE_KEYS[kind][key]):
             raise ConfigError(f"{one.where}: {key} is of the wrong type")
-    for key in options.keys() & {"bearer_token", "password"}:
-        if not is_reference(options[key]):
-            remember_secret(options[key])
+    _mask(options)
     if "url" not in options:
         raise ConfigError(f"{one.where}: url is missing: `watchbell integrations set {kind} url=http://…`")
     return SourceSettings(kind=kind, required=optional is not True, options=options | {"name": name})

@@ -10,7 +10,7 @@ from watchbell.reports.interface import Pipeline, Report, ReportRequest
 from watchbell.secret_references import is_reference
 from watchbell.settings import Settings
 from watchbell.settings.pipelines import PipelineSettings
-from watchbell.wiring.sources import make_source
+from watchbell.wiring.sources import make_sources
 
 if TYPE_CHECKING:
     from watchbell.reports.pipeline import BuiltinPipeline
@@ -24,8 +24,7 @@ def make_pipeline(settings: Settings, clock: Clock) -> Pipeline:
     from watchbell.reports.pipeline import BuiltinPipeline
     from watchbell.reports.pipelines.choose import ChosenPipeline
 
-    sources = [make_source(settings, source, clock) for source in settings.sources]
-    builtin = BuiltinPipeline(sources, clock=clock, hours=settings.hours, charts=settings.charts)
+    builtin = BuiltinPipeline(make_sources(settings, clock), clock=clock, hours=settings.hours, charts=settings.charts)
     return ChosenPipeline(
         builtin,
         {one.name: _maker(settings, one, builtin, clock) for one in settings.pipelines},

@@ -1,5 +1,7 @@
 """Settings -> the monitoring systems that reports read; each connects when it is read."""
 
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +11,16 @@ from watchbell.reports.interface import Source
 from watchbell.settings import Settings
 from watchbell.settings.sources import UNREADABLE, SourceSettings
 
+Make = Callable[[Settings, Clock, dict[str, Any]], Source]
+
+
+def make_sources(settings: Settings, clock: Clock) -> list[Source]:
+    """Return the configured sources in their order, those that cover for each other as one."""
+    groups: dict[str | int, list[SourceSettings]] = defaultdict(list)
+    for number, configured in enumerate(settings.sources):
+        groups[configured.group or number].append(configured)
+    return [_together(settings, members, clock) for members in groups.values()]
+
 
 def make_source(settings: Settings, configured: SourceSettings, clock: Clock) -> Source:
     """Return one configured source; it connects when it is read. References to its secrets are followed here."""
@@ -17,23 +29,57 @@ def make_source(settings: Settings, configured: SourceSettings, clock: Clock) ->
     except (CredentialError, ConfigError, TryAgain) as error:
         from watchbell.reports.sources.unreadable import Unreadable
 
-        name = str(configured.options.get("name", configured.kind))
-        return Unreadable(str(error), name=name, required=configured.required)
-    if configured.kind == UNREADABLE:
-        from watchbell.reports.sources.unreadable import Unreadable
+        return Unreadable(str(error), name=configured.name, required=configured.required)
+    options["required"] = configured.required
+    if "max_gap_minutes" in options:
+        options["max_gap"] = timedelta(minutes=options.pop("max_gap_minutes"))
+    return _MAKERS[configured.kind](settings, clock, options)
 
-        return Unreadable(options["detail"])
-    if configured.kind == "prometheus":
-        from watchbell.reports.sources.prometheus import Prometheus
 
-        return Prometheus(options.pop("url"), clock=clock, required=configured.required, **options)
-    if configured.kind == "alertmanager":
-        from watchbell.reports.sources.alertmanager import Alertmanager
+def _together(settings: Settings, members: Sequence[SourceSettings], clock: Clock) -> Source:
+    if len(members) == 1:
+        return make_source(settings, members[0], clock)
+    from watchbell.reports.sources.pair import Pair
 
-        return Alertmanager(options.pop("url"), clock=clock, required=configured.required, **options)
+    return Pair([make_source(settings, member, clock) for member in members], name=members[0].group or "")
+
+
+def _unreadable(settings: Settings, clock: Clock, options: dict[str, Any]) -> Source:
+    from watchbell.reports.sources.unreadable import Unreadable
+
+    return Unreadable(**options)
+
+
+def _prometheus(settings: Settings, clock: Clock, options: dict[str, Any]) -> Source:
+    from watchbell.reports.sources.prometheus import Prometheus
+
+    options.pop("ha", None)
+    return Prometheus(options.pop("url"), clock=clock, **options)
+
+
+def _alertmanager(settings: Settings, clock: Clock, options: dict[str, Any]) -> Source:
+    from watchbell.reports.sources.alertmanager import Alertmanager
+
+    return Alertmanager(options.pop("url"), clock=clock, **options)
+
+
+def _cloudwatch(settings: Settings, clock: Clock, options: dict[str, Any]) -> Source:
+    from watchbell.reports.sources.cloudwatch import CloudWatch
+
+    return CloudWatch(clock=clock, **options)
+
+
+def _alert_log(settings: Settings, clock: Clock, options: dict[str, Any]) -> Source:
     from watchbell.reports.sources.alert_log import AlertLog
 
     options.pop("path", None)
-    if "max_gap_minutes" in options:
-        options["max_gap"] = timedelta(minutes=options.pop("max_gap_minutes"))
-    return AlertLog(settings.alert_log, required=configured.required, **options)
+    return AlertLog(settings.alert_log, **options)
+
+
+_MAKERS: Mapping[str, Make] = {
+    UNREADABLE: _unreadable,
+    "prometheus": _prometheus,
+    "alertmanager": _alertmanager,
+    "cloudwatch": _cloudwatch,
+    "alert_log": _alert_log,
+}

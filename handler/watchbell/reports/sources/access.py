@@ -1,7 +1,7 @@
 """How a monitoring system is entered: a token, a user and password, headers of its own, certificates (mTLS).
 
-Files are read when a connection is made, so that rotated tokens and certificates are taken up; what is wrong with one
-is a SourceError that names the option and the path, never the content.
+Files are read when a connection is made, so that renewed certificates are taken up; what is wrong with one is a
+SourceError that names the option and the path, never the content.
 """
 
 import ssl
@@ -12,14 +12,12 @@ from typing import TypedDict
 import httpx
 
 from watchbell.errors import SourceError
-from watchbell.redaction import remember_secret
 
 
 class Access(TypedDict, total=False):
     """The options that every HTTP source takes. `ca_file` replaces the public authorities."""
 
     bearer_token: str | None
-    bearer_token_file: str | None
     username: str | None
     password: str | None
     headers: Mapping[str, str] | None
@@ -29,13 +27,9 @@ class Access(TypedDict, total=False):
 
 
 def headers_for(access: Access) -> dict[str, str]:
-    """Return the headers of each request; raises SourceError when the token's file cannot be read."""
+    """Return the headers of each request."""
     headers = {**(access.get("headers") or {}), "Accept": "application/json"}
-    token = access.get("bearer_token")
-    if path := access.get("bearer_token_file"):
-        token = _text("bearer_token_file", path)
-        remember_secret(token)
-    if token:
+    if token := access.get("bearer_token"):
         headers["Authorization"] = f"Bearer {token}"
     return headers
 

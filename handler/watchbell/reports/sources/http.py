@@ -90,6 +90,8 @@ class JsonReader:
                 return response, self._body(response, deadline)
         except httpx.HTTPError as error:
             raise SourceError(self._what_broke(error, seconds)) from None
+        except UnicodeError:
+            raise SourceError(f"the request to {self.address} cannot be sent: a header or token is not ASCII") from None
 
     def _connect(self, url: httpx.URL) -> httpx.Client:
         with self._lock:

@@ -111,7 +111,7 @@ def _expectation(item: Item | None) -> Expectation | None:
         return None
     try:
         return expectation_of(item)
-    except (TaskError, ValueError):
+    except TaskError:
         return None
 
 

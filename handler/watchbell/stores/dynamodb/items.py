@@ -13,6 +13,7 @@ from typing import Any
 from watchbell.claims import Expectation, Gap, GapStatus, Host, Status
 from watchbell.credentials import without_credentials
 from watchbell.deliveries import PartState
+from watchbell.errors import TaskError
 from watchbell.instants import epoch_seconds, format_minute, from_epoch_seconds, parse_instant
 from watchbell.stores.dynamodb.attributes import Item
 from watchbell.stores.interface import Owner, Run, ScheduleVersion
@@ -60,7 +61,11 @@ def minute_of(text: str | None) -> datetime | None:
 
 def task_of(item: Item) -> Task:
     """Return the task of an item of the tasks table; raises TaskError."""
-    return task_from_json(json.loads(item["definition"]), path=item["task_id"])
+    try:
+        raw = json.loads(item["definition"])
+    except ValueError as error:
+        raise TaskError(f"its definition is no JSON: {error}", path=item["task_id"]) from error
+    return task_from_json(raw, path=item["task_id"])
 
 
 def expectation_of(item: Item, *, live_run: bool = False) -> Expectation:

@@ -225,7 +225,7 @@ class DynamoRuns(Ledger):
         try:
             self._database.update(self._database.runs, key, expression, condition, values)
         except ConditionFailed as failed:
-            return (failed.item or {}).get("written_by") == values["mark"]  # an answer was lost
+            return failed.item is not None and bool(failed.item.get("written_by") == values["mark"])  # a lost answer
         return True
 
     def save_report(self, run: Run, report: Mapping[str, Any], *, verdict: str, source_error: str | None) -> None:

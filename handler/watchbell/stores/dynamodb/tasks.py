@@ -51,8 +51,6 @@ class DynamoTasks:
                 tasks.append(task_of(item))
             except TaskError as error:
                 errors.append(error)
-            except ValueError as error:
-                errors.append(TaskError(str(error), path=item["task_id"]))
         return Listing(tasks=tuple(tasks), errors=tuple(errors))
 
     def find(self, task_id: str) -> Task | None:

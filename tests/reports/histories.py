@@ -325,6 +325,15 @@ def flapping(chance: random.Random, seconds: float) -> Iterator[tuple[float, flo
         at += length + chance.choice((70, 200, 500, 1300, 3600))
 
 
+def blinking(chance: random.Random, seconds: float) -> Iterator[tuple[float, float]]:
+    """Short, and far apart."""
+    at = chance.uniform(0, 3600)
+    while at < seconds:
+        length = chance.choice((60, 150, 240, 300, 600, 2400))
+        yield at, at + length
+        at += length + chance.choice((2000, 3000, 5000))
+
+
 def lasting(chance: random.Random, seconds: float) -> Iterator[tuple[float, float]]:
     """From half an hour to half a day, now and then."""
     at = chance.uniform(0, DAY / 2)
@@ -341,12 +350,12 @@ def stuck(chance: random.Random, seconds: float) -> Iterator[tuple[float, float]
 
 RULES = (
     (TrueRule(name="HighLatency", labels={"severity": "warning", "team": "checkout"}), flapping),
-    (TrueRule(name="HighLatency", hold=120, labels={"severity": "critical", "team": "checkout"}), flapping),
+    (TrueRule(name="HighLatency", hold=60, labels={"severity": "critical", "team": "checkout"}), blinking),
     (
         TrueRule(name="QueueFull", hold=300, labels={"severity": "page"}, annotations={"runbook_url": RUNBOOK}),
         lasting,
     ),
-    (TrueRule(name="DiskFilling", hold=60, keep=300, labels={"severity": "warning", "team": "storage"}), flapping),
+    (TrueRule(name="DiskFilling", keep=300, labels={"severity": "warning", "team": "storage"}), flapping),
     (TrueRule(name="CertExpiring", labels={"severity": "warning"}, annotations={"runbook": RUNBOOK}), stuck),
     (TrueRule(name="JobFailed"), lasting),
 )

@@ -95,6 +95,10 @@ def test_pages_are_those_of_urgent_alerts_only():
     assert numbers(warned)["pages in business hours"] == (0, 0)
 
 
+def test_a_quiet_day_had_no_pages():
+    assert numbers(build(TrueHistory(), TrueHistory().window()))["pages in sleep hours"] == (0, 0)
+
+
 def test_two_pages_in_one_hour_disrupt_one_hour():
     assert numbers(build(paged(0.9, 0.5), TrueHistory().window()))["hours with a page"] == (1, 0)
 

@@ -136,9 +136,11 @@ def test_a_suggestion_agrees_with_an_evaluation_under_the_suggested_setting(shap
             assert suggestion.spared == spared if not alerts[0].rule.hold else suggestion.spared <= spared
 
 
-def repeated(count: int, length: float, pause: float, *, rule: TrueRule = SLOW, long: int = 0) -> TrueHistory:
+def repeated(
+    count: int, length: float, pause: float, *, rule: TrueRule = SLOW, long: int = 0, phase: float = 0
+) -> TrueHistory:
     """A condition that holds `count` times for `length` seconds with a `pause` between, then `long` times an hour."""
-    history = TrueHistory(days=8)
+    history = TrueHistory(days=8, phase=phase)
     at = history.seconds - 6 * DAY
     spans = []
     for number in range(count + long):
@@ -182,6 +184,25 @@ def test_no_firing_of_over_a_quarter_of_an_hour_is_called_noise():
 
 def test_the_smallest_setting_that_spares_half_is_suggested():
     assert "`for: 10m` (now none) would have removed all 40 firings" in said(repeated(40, 9 * MINUTE, HOUR))[0]
+
+
+@pytest.mark.parametrize("phase", [0, 8.25])
+def test_a_condition_that_held_exactly_as_long_as_the_setting_would_not_have_fired(phase):
+    history = repeated(40, 5 * MINUTE, HOUR, phase=phase)  # true at five evaluations, hence for four minutes
+    assert "`for: 5m` (now none) would have removed all 40 firings" in said(history)[0]
+    assert history.firings_of(history.alerts[0], hold=300) == []
+
+
+def test_a_pause_exactly_as_long_as_the_setting_would_have_been_bridged():
+    history = repeated(40, 20 * MINUTE, 5 * MINUTE)
+    assert "`keep_firing_for: 5m` (now none) would have joined 39 of 40 firings" in said(history)[0]
+    assert len(history.firings_of(history.alerts[0], keep=300)) == 1
+
+
+def test_what_still_fires_may_last_and_is_not_called_short():
+    history = repeated(20, 4 * MINUTE, HOUR)
+    history.add(SLOW, [(history.seconds - 60, 2 * history.seconds)], pod="new")
+    assert said(history)[0].endswith("would have removed 20 of 21 firings, and delayed the other 1 by 5 m")
 
 
 def test_nothing_is_suggested_for_alerts_that_last():

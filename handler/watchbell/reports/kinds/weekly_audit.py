@@ -176,7 +176,8 @@ def _sentence(one: Suggestion) -> str:
     if not remaining:
         return f"{said} removed all {firings}"
     delay = wording.duration(one.delay.total_seconds())
-    long = f", {one.long_delayed} of which lasted over {wording.duration(LONG.total_seconds())}"
+    lasted = wording.duration(LONG.total_seconds())
+    long = f", {one.long_delayed} of which lasted over {lasted}" if one.long_delayed else ""
     return f"{said} removed {one.spared} of {firings}, and delayed the other {remaining} by {delay}{long}"
 
 

@@ -30,9 +30,8 @@ def run(*probes, **more):
 
 
 def only(report, title):
-    """Return the one line of a section without the time it took."""
     (line,) = lines(report, title)
-    return line.partition(" in ")[0]
+    return line
 
 
 def failure(probe):
@@ -100,6 +99,18 @@ def test_numbers_are_set_against_the_last_report(server):
     assert (report.numbers[0].value, report.numbers[0].previous) == (2, 1)
 
 
+def test_the_time_of_a_probe_is_the_time_that_the_other_side_took():
+    with http_server(OK[:10], OK[10:], seconds=0.3) as url:
+        report = run({"url": url, "contains": "well"})
+    assert 0.3 <= report.numbers[2].value < 2
+
+
+def test_what_fails_is_not_the_slowest():
+    with tcp_server(lambda connection: time.sleep(2)) as port:
+        report = run({"url": f"http://127.0.0.1:{port}", "timeout_seconds": 0.2})
+    assert report.numbers[2].value is None
+
+
 # HTTP
 
 
@@ -119,14 +130,15 @@ def test_http_says_which_status_came_and_which_was_wanted():
 
 def test_http_looks_for_a_text_in_the_answer(server):
     assert run({"name": "x", "url": server, "contains": "is well"}).verdict is Verdict.OK
-    assert failure({"name": "x", "url": server, "contains": "is ill"}) == "status 200, but the text is not"
+    assert failure({"name": "x", "url": server, "contains": "is ill"}) == "status 200, but the text is not in it"
 
 
 def test_http_reads_no_more_than_the_first_mebibyte():
     endless = [b"HTTP/1.1 200 OK\r\n\r\n", *([b"x" * 65536] * 64)]
     with http_server(*endless) as url:
         (result,) = run_all([HttpProbe(name="x", timeout_seconds=5, url=url, contains="never")], CLOCK)
-    assert result.outcome == Outcome(passed=False, detail="status 200, but the text is not in its first MiB")
+    assert result.outcome is not None
+    assert result.outcome.detail == "status 200, but the text is not in its first MiB"
 
 
 def test_http_finds_a_text_that_lies_across_two_pieces():
@@ -160,7 +172,7 @@ def test_http_has_a_hard_end_also_for_a_server_that_drips(more):
         began = time.monotonic()
         said = failure({"name": "x", "url": url, "timeout_seconds": 0.4, **more})
         stop.set()
-    assert said == "no complete answer within 0.4 s".partition(" in ")[0]
+    assert said == "no complete answer within 0.4 s"
     assert time.monotonic() - began < 3
 
 
@@ -326,7 +338,7 @@ def resolver():
 
 def test_dns_passes_when_the_name_has_the_record(resolver):
     report = run({"dns": "shop.test", "server": resolver})
-    assert only(report, "Passing") == "1 probe passed: shop.test A: A 192.0.2.1, 192.0.2.2"
+    assert only(report, "Passing").startswith("1 probe passed: shop.test A: A 192.0.2.1, 192.0.2.2, 0.")
     report = run({"dns": "shop.test", "type": "mx", "server": resolver, "answers": ["10 mail.shop.test"]})
     assert report.verdict is Verdict.OK
 
@@ -340,11 +352,10 @@ def test_dns_passes_when_the_name_has_the_record(resolver):
             {"dns": "shop.test", "answers": ["192.0.2.1", "192.0.2.9"]},
             "192.0.2.9 is missing; it answers 192.0.2.1, 192.0.2.2",
         ),
-        ({"dns": "a..b"}, "the name cannot be asked for (EmptyLabel)"),
     ],
 )
 def test_dns_fails_with_the_reason(resolver, probe, reason):
-    assert failure({"name": "x", "server": resolver, **probe}) == reason.partition(" in ")[0]
+    assert failure({"name": "x", "server": resolver, **probe}) == reason
 
 
 def test_dns_has_a_hard_end():
@@ -427,6 +438,7 @@ def test_what_has_not_begun_when_the_time_is_over_is_not_run_and_that_is_unknown
         ({"probes": [{"tcp": "db:1", "status": 200}]}, "status is not known"),
         ({"probes": [{"tcp": "db:1", "timeout_seconds": 900}]}, "timeout_seconds must be a number of seconds up to 60"),
         ({"probes": [{"tcp": "db:1", "timeout_seconds": True}]}, "timeout_seconds must be a number, not True"),
+        ({"probes": [{"dns": "a..b"}]}, r"params.probes\[0\].dns: 'a..b' is no name"),
         ({"probes": [{"dns": "x", "type": "ANY"}]}, "type must be one of A, AAAA"),
         ({"probes": [{"dns": "x", "server": "dns.example"}]}, "server must be an IP address"),
         ({"probes": [{"dns": "x", "answers": "192.0.2.1"}]}, "answers must be a list of texts"),

@@ -9,13 +9,14 @@ A query is met when any of its series is; an alert counts when all matchers matc
 lists all fields.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from watchbell.errors import SourceError
 from watchbell.reports import wording
 from watchbell.reports.analysis.matchers import Matcher, all_match, parse
-from watchbell.reports.analysis.questions import parse_queries
+from watchbell.reports.analysis.questions import Query, parse_queries
 from watchbell.reports.findings import Findings, judge, summarise_rules
 from watchbell.reports.interface import (
     Coverage,
@@ -42,7 +43,14 @@ EXAMPLE = '{"queries": [{"name": "error rate", "promql": "…", "above": 0.01}],
 
 def build(material: Material) -> Report:
     """Answer the questions of the params; raises SourceError that says what to write when there are none."""
-    params = material.request.params
+    question, queries, matchers = read_params(material.request.params)
+    answers = [answer(query, material.queriers, material.request.window) for query in queries]
+    found = _matching(material.findings(), matchers) if matchers else None
+    return _report(material, answers, found, question)
+
+
+def read_params(params: Mapping[str, Any]) -> tuple[str, list[Query], list[Matcher]]:
+    """Return question, queries and matchers; raises SourceError that says what to write when there are none."""
     fields = Fields(params, "params", KNOWN_PARAMS)
     if fields.text("prompt"):
         raise SourceError(
@@ -54,9 +62,7 @@ def build(material: Material) -> Report:
     matchers = _matchers(fields.texts("alerts"))
     if not queries and not matchers:
         raise SourceError(f"there is nothing to investigate; set the task's params, such as {EXAMPLE}")
-    answers = [answer(query, material.queriers, material.request.window) for query in queries]
-    found = _matching(material.findings(), matchers) if matchers else None
-    return _report(material, answers, found, question)
+    return question, queries, matchers
 
 
 def _report(material: Material, answers: list[Answer], found: Findings | None, question: str) -> Report:
@@ -148,7 +154,7 @@ def _section(title: str, lines: Sequence[str]) -> tuple[Section, ...]:
 def _not_checked(material: Material, answers: list[Answer], found: Findings | None) -> list[str]:
     """Return where nobody looked: what was not asked for, failed, or had nothing to say."""
     lines = [wording.shortened(remark) for one in answers for remark in one.remarks]
-    lines += [wording.shortened(f"{one.query.name}: {one.problem}") for one in answers if one.problem]
+    lines += [wording.shortened(f"{one.query.name}: not answered in full") for one in answers if one.problem]
     for one in answers:
         unasked = [querier.name for querier in material.queriers if one.query.source not in (None, querier.name)]
         lines += [f"{one.query.name}: only {one.query.source} was asked, not {', '.join(unasked)}"] if unasked else []

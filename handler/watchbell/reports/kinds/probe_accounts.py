@@ -20,7 +20,7 @@ MOST_GAPS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeAccount:
-    """One probe in the report. `seconds` is how long it took, or the 95th percentile of it; None is not known.
+    """One probe in the report. `seconds` is how long it took to pass, or the 95th percentile; None is not known.
 
     `gaps` say when it should have run and did not, though it runs now.
     """
@@ -32,7 +32,6 @@ class ProbeAccount:
     seconds: float | None = None
     expires: datetime | None = None
     gaps: str = ""
-    is_live: bool = False  # run just now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +53,7 @@ def from_result(result: Result) -> ProbeAccount:
         name=result.name,
         state=State.PASSING if outcome.passed else State.FAILING,
         detail=outcome.detail,
-        seconds=result.seconds,
-        is_live=True,
+        seconds=outcome.seconds if outcome.passed else None,
         expires=outcome.expires,
     )
 

@@ -12,6 +12,7 @@ The recorded probes are read where `blackbox` is set, or when there are no probe
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from watchbell.errors import SourceError
 from watchbell.reports import wording
@@ -20,6 +21,7 @@ from watchbell.reports.interface import Coverage, CoverageStatus, Number, Report
 from watchbell.reports.kinds.material import Material, headline
 from watchbell.reports.kinds.probe_accounts import ProbeAccount, Recorded, each_once, from_result, read_recorded
 from watchbell.reports.params import Fields
+from watchbell.reports.probes.interface import Probe
 from watchbell.reports.probes.plan import EXAMPLE, parse_probes
 from watchbell.reports.probes.running import run_all
 
@@ -37,14 +39,18 @@ WHAT_TO_SET = (
 def build(material: Material) -> Report:
     """Run and read all probes; raises SourceError when none is configured or recorded ones cannot be read."""
     params = material.request.params
-    days = Fields(params, "params", KNOWN_PARAMS).whole("certificate_days", least=0, most=MOST_CERTIFICATE_DAYS)
-    probes = parse_probes(params)
+    probes, days = read_params(params)
     recorded = read_recorded(material, params, is_wanted=not probes)
     if not probes and not any(one.accounts for one in recorded):
         raise SourceError(f"no probe is configured; {WHAT_TO_SET}")
     live = [from_result(result) for result in run_all(probes, material.clock)]
-    limit = material.request.window.end + timedelta(days=CERTIFICATE_DAYS if days is None else days)
-    return _report(material, live, recorded, limit)
+    return _report(material, live, recorded, material.request.window.end + timedelta(days=days))
+
+
+def read_params(params: Mapping[str, Any]) -> tuple[list[Probe], int]:
+    """Return the probes to run, and how many days a certificate should still last; raises SourceError."""
+    days = Fields(params, "params", KNOWN_PARAMS).whole("certificate_days", least=0, most=MOST_CERTIFICATE_DAYS)
+    return parse_probes(params), CERTIFICATE_DAYS if days is None else days
 
 
 def _report(material: Material, live: list[ProbeAccount], recorded: list[Recorded], limit: datetime) -> Report:
@@ -136,7 +142,7 @@ def _section(title: str, lines: Iterable[str]) -> tuple[Section, ...]:
 
 
 def _line(one: ProbeAccount) -> str:
-    return f"{one.name}: {one.detail}" + (f" in {one.seconds:.2f} s" if one.is_live and one.seconds is not None else "")
+    return f"{one.name}: {one.detail}"
 
 
 def _expiry(one: ProbeAccount, window: Window) -> str:
@@ -150,7 +156,8 @@ def _all_passing(passing: list[ProbeAccount]) -> str:
     timed = [one for one in passing if one.seconds is not None]
     slowest = max(timed, key=lambda one: one.seconds or 0.0, default=None)
     if len(passing) == 1:
-        return f"1 probe passed: {_line(passing[0])}"
+        took = f", {slowest.seconds:.2f} s" if slowest else ""
+        return f"1 probe passed: {_line(passing[0])}{took}"
     slow = f"; the slowest is {slowest.name} with {slowest.seconds:.2f} s" if slowest else ""
     return f"{len(passing)} probes passed{slow}"
 

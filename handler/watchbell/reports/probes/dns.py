@@ -3,7 +3,7 @@
 It asks the resolvers of this machine, or `server`; never /etc/hosts and never a cache of its own.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from watchbell.clock import Clock
@@ -28,10 +28,10 @@ class DnsProbe:
     answers: tuple[str, ...] = ()
 
     def run(self, clock: Clock) -> Outcome:
-        del clock
         import dns.exception
         import dns.resolver
 
+        began = clock.monotonic()
         try:
             resolver = dns.resolver.Resolver(configure=self.server is None)
             if self.server:
@@ -49,7 +49,8 @@ class DnsProbe:
             return Outcome(passed=False, detail=f"no answer within {self.timeout_seconds:g} s")
         except dns.exception.DNSException as error:
             return Outcome(passed=False, detail=f"the name cannot be asked for ({type(error).__name__})")
-        return self._judge(sorted(_plain(record.to_text()) for record in found))
+        answer = self._judge(sorted(_plain(record.to_text()) for record in found))
+        return replace(answer, seconds=clock.monotonic() - began)
 
     def _judge(self, found: list[str]) -> Outcome:
         missing = [wanted for wanted in self.answers if _plain(wanted) not in found]
@@ -67,7 +68,14 @@ def _plain(record: str) -> str:
 
 def parse(fields: Fields, name: str | None, timeout_seconds: float) -> DnsProbe:
     """Return the probe that the fields describe; raises SourceError that names the wrong one."""
+    import dns.exception
+    import dns.resolver  # here, so that loading it takes none of the probe's time
+
     question = fields.text("dns") or ""
+    try:
+        dns.name.from_text(question)
+    except dns.exception.DNSException as error:
+        raise SourceError(f"{fields.path}.dns: {question[:80]!r} is no name ({type(error).__name__})") from None
     kind = fields.choice("type", TYPES, "A")
     server, port = _server(fields)
     return DnsProbe(

@@ -5,7 +5,7 @@ lets some be followed; then the last answer counts.
 """
 
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from watchbell.clock import Clock
@@ -35,20 +35,19 @@ class HttpProbe:
     def run(self, clock: Clock) -> Outcome:
         import httpx
 
-        until = clock.monotonic() + self.timeout_seconds
         try:
-            with (
-                httpx.Client(
-                    timeout=self.timeout_seconds,
-                    follow_redirects=self.max_redirects > 0,
-                    max_redirects=self.max_redirects,
-                    verify=self._trust(),
-                    # An answer sent compressed could unfold to any size.
-                    headers={"Accept-Encoding": "identity"},
-                ) as client,
-                client.stream(self.method, self.url) as response,
-            ):
-                return self._judge(response, clock, until)
+            with httpx.Client(
+                timeout=self.timeout_seconds,
+                follow_redirects=self.max_redirects > 0,
+                max_redirects=self.max_redirects,
+                verify=self._trust(),
+                # An answer sent compressed could unfold to any size.
+                headers={"Accept-Encoding": "identity"},
+            ) as client:
+                began = clock.monotonic()
+                with client.stream(self.method, self.url) as response:
+                    found = self._judge(response, clock, began + self.timeout_seconds)
+                return replace(found, seconds=clock.monotonic() - began)
         except httpx.TooManyRedirects:
             return Outcome(passed=False, detail=f"more than {self.max_redirects} redirects")
         except (httpx.HTTPError, ssl.SSLError) as error:

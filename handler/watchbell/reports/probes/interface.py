@@ -18,10 +18,14 @@ _USER = re.compile(r"(://)[^/\s?#]*@")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What one probe saw. `detail` holds no secret; `expires` is when the first certificate shown to it ends."""
+    """What one probe saw. `detail` holds no secret; `expires` is when the first certificate shown to it ends.
+
+    `seconds` is how long the other side took, without this side's preparations.
+    """
 
     passed: bool
     detail: str
+    seconds: float | None = None
     expires: datetime | None = None
 
 

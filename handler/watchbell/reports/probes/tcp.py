@@ -19,12 +19,12 @@ class TcpProbe:
     port: int
 
     def run(self, clock: Clock) -> Outcome:
-        del clock
+        began = clock.monotonic()
         try:
             socket.create_connection((self.host, self.port), timeout=self.timeout_seconds).close()
         except OSError as error:
             return Outcome(passed=False, detail=why(error, self.timeout_seconds))
-        return Outcome(passed=True, detail="connected")
+        return Outcome(passed=True, detail="connected", seconds=clock.monotonic() - began)
 
 
 def parse(fields: Fields, name: str | None, timeout_seconds: float) -> TcpProbe:

@@ -6,7 +6,7 @@ A certificate that does not verify (expired, another name, unknown issuer) is a 
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from watchbell.clock import Clock
@@ -34,6 +34,7 @@ class TlsProbe:
         except OSError as error:
             reason = error.strerror or "it holds no certificate"
             return Outcome(passed=False, detail=f"ca_file cannot be read: {reason}")
+        began = clock.monotonic()
         try:
             with (
                 socket.create_connection((self.host, self.port), timeout=self.timeout_seconds) as plain,
@@ -42,7 +43,7 @@ class TlsProbe:
                 ends = list(_ends(connection))
         except (OSError, ValueError) as error:  # ValueError: a name that cannot be one
             return Outcome(passed=False, detail=why(error, self.timeout_seconds))
-        return _judge(ends, clock.now())
+        return replace(_judge(ends, clock.now()), seconds=clock.monotonic() - began)
 
 
 def _judge(ends: list[datetime], now: datetime) -> Outcome:

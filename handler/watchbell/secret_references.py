@@ -13,6 +13,7 @@ it is and never followed further. A reference is no secret and may be shown; wha
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -23,11 +24,13 @@ from watchbell.redaction import remember_secret
 SCHEMES = ("ssm", "secretsmanager", "env", "file")
 
 #: How long an answer is believed …
-FRESH_SECONDS = 300.0
+FRESH = timedelta(minutes=5)
 #: … and how long a failure is, so that a hundred deliveries do not ask a hundred times.
-FAILED_SECONDS = 15.0
+FAILED = timedelta(seconds=15)
 #: A secret is never longer (Secrets Manager's own limit); what is, was not meant.
 _LONGEST_BYTES = 65_536
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 #: (scheme, name) -> text; raises CredentialError, TryAgain where another try may do, and ConfigError.
 Fetch = Callable[[str, str], str]
@@ -44,7 +47,9 @@ class _Kept:
 
     text: str | None = None
     failure: tuple[type[WatchbellError], str] | None = None
-    until: float = float("-inf")  # on the monotonic clock
+    # On the wall clock: a frozen function's other clock may stand still meanwhile.
+    asked_at: datetime = _NEVER
+    good_for: timedelta = timedelta()
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -91,8 +96,7 @@ class References:
         with self._lock:
             kept = self._kept.setdefault(reference, _Kept())
         with kept.lock:
-            now = self._clock.monotonic()
-            if now >= kept.until:
+            if not kept.asked_at <= self._clock.now() < kept.asked_at + kept.good_for:
                 self._renew(kept, scheme, name)
             if kept.failure is not None:
                 kind, words = kept.failure
@@ -101,15 +105,15 @@ class References:
 
     def _renew(self, kept: _Kept, scheme: str, name: str) -> None:
         """Ask again. While that fails for a moment only, what was known before stays good."""
-        seconds = FAILED_SECONDS
+        kept.good_for = FAILED
         try:
             kept.text, kept.failure = self._fetcher()(scheme, name), None
-            seconds = FRESH_SECONDS
+            kept.good_for = FRESH
         except TryAgain as error:
             kept.failure = (TryAgain, str(error)) if kept.text is None else None
         except WatchbellError as error:
             kept.text, kept.failure = None, (type(error), str(error))
-        kept.until = self._clock.monotonic() + seconds
+        kept.asked_at = self._clock.now()
 
     def _fetcher(self) -> Fetch:
         with self._lock:

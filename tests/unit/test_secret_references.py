@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from watchbell.aws_secrets import AwsSecrets
 from watchbell.credentials import resolve
 from watchbell.errors import ConfigError, CredentialError, TryAgain
 from watchbell.redaction import MASK, redact
-from watchbell.secret_references import AS_WRITTEN, FAILED_SECONDS, FRESH_SECONDS, References, is_reference
+from watchbell.secret_references import AS_WRITTEN, FAILED, FRESH, References, is_reference
 from watchbell.settings import Settings, load_settings
 from watchbell.wiring.sources import make_source
 
@@ -24,12 +25,12 @@ SECRET = "xoxb-kept-elsewhere-1234567890"
 
 
 class Watch:
-    """A clock whose seconds a test turns on."""
+    """A clock that a test turns on."""
 
-    seconds = 0.0
+    time = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
-    def monotonic(self) -> float:
-        return self.seconds
+    def now(self) -> datetime:
+        return self.time
 
 
 class Vault:
@@ -118,11 +119,19 @@ class TestKeeping:
         secrets = references(vault, clock)
         assert [secrets.secret("ssm:token", {}) for _ in range(3)] == ["first-value"] * 3
         vault.answers["token"] = "second-value"
-        clock.seconds = FRESH_SECONDS - 1
+        clock.time += FRESH - timedelta(seconds=1)
         assert secrets.secret("ssm:token", {}) == "first-value"
-        clock.seconds = FRESH_SECONDS
+        clock.time += timedelta(seconds=1)
         assert secrets.secret("ssm:token", {}) == "second-value"
         assert len(vault.asked) == 2
+
+    def test_a_clock_that_is_set_back_keeps_nothing_longer(self) -> None:
+        clock, vault = Watch(), Vault(token="first-value")
+        secrets = references(vault, clock)
+        secrets.secret("ssm:token", {})
+        vault.answers["token"] = "second-value"
+        clock.time -= timedelta(hours=1)
+        assert secrets.secret("ssm:token", {}) == "second-value"
 
     def test_a_failure_is_kept_for_seconds_so_that_many_deliveries_ask_once(self) -> None:
         clock, vault = Watch(), Vault(token=CredentialError("ssm:token does not exist"))
@@ -132,7 +141,7 @@ class TestKeeping:
                 secrets.secret("ssm:token", {})
         assert len(vault.asked) == 1
         vault.answers["token"] = "made-meanwhile"
-        clock.seconds = FAILED_SECONDS
+        clock.time += FAILED
         assert secrets.secret("ssm:token", {}) == "made-meanwhile"
 
     def test_while_it_cannot_be_asked_what_was_known_stays_good(self) -> None:
@@ -140,10 +149,10 @@ class TestKeeping:
         secrets = references(vault, clock)
         secrets.secret("ssm:token", {})
         vault.answers["token"] = TryAgain("ssm:token cannot be read now")
-        clock.seconds = FRESH_SECONDS
+        clock.time += FRESH
         assert secrets.secret("ssm:token", {}) == "known-value"
         vault.answers["token"] = CredentialError("ssm:token may not be read")
-        clock.seconds += FAILED_SECONDS
+        clock.time += FAILED
         with pytest.raises(CredentialError, match="may not be read"):
             secrets.secret("ssm:token", {})
 

@@ -29,12 +29,13 @@ def create_store(settings: Settings) -> list[str]:
         from watchbell.stores.dynamodb.tables import create_or_upgrade
 
         return create_or_upgrade(settings.dynamodb_prefix)
-    was_there = settings.home.is_dir()
-    database_was_there = (settings.home / "scheduler.db").exists()
+    from watchbell.stores.local.store import DATABASE
+
+    made = {settings.home: "the folder ", settings.home / DATABASE: ""}
+    done = [f"made {what}{path}" for path, what in made.items() if not path.exists()]
     with open_store(settings, create=True) as store:
-        store.runs.ledger_starts()
-    done = [] if was_there else [f"made the folder {settings.home}"]
-    return done if database_was_there else [*done, f"made {settings.home / 'scheduler.db'}"]
+        store.runs.ledger_starts()  # the first question makes the database
+    return done
 
 
 def table_problems(settings: Settings) -> list[str]:

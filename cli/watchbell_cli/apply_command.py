@@ -12,6 +12,7 @@ from watchbell.desired import Plan, plan_apply
 from watchbell.errors import UsageError
 from watchbell.stores.interface import RawTask
 from watchbell.tasks import json_type
+from watchbell_cli.doubts import warn_of_doubts
 from watchbell_cli.home import now
 from watchbell_cli.options import as_json
 from watchbell_cli.output import print_json, say
@@ -64,6 +65,7 @@ def apply(name: str, prune: bool, dry_run: bool, as_json: bool) -> None:
     if plan.effective and not dry_run:
         write_plan(lambda raws: _planned(wanted, raws, prune, at), plan, at)
     warn_of_credentials(plan)
+    warn_of_doubts(change.new_task for change in plan.effective if change.new_task)
     if as_json:
         print_json(plan_to_json(plan, at, applied=not dry_run))
     else:

@@ -13,6 +13,7 @@ from watchbell.instants import format_instant
 from watchbell.stores.interface import RawTask, Store
 from watchbell.tasks import FOREVER, Task
 from watchbell_cli.definitions import changed_definition, checked_task, credential_params, new_definition
+from watchbell_cli.doubts import warn_of_doubts
 from watchbell_cli.home import now, opened_store
 from watchbell_cli.lookup import change_meant
 from watchbell_cli.options import Instant, as_json, definition_options, task_argument
@@ -38,6 +39,7 @@ def add(as_json: bool, **options: Any) -> None:
     with opened_store(create=True) as store:
         task = _add(store, options, created_at)
     _warn_of_credentials(task)
+    warn_of_doubts([task])
     _warn_of_weaker_promises(task)
     show_definition(task, created_at, as_json=as_json)
 
@@ -81,6 +83,7 @@ def edit(task: str, enabled: bool | None, as_json: bool, **options: Any) -> None
 
     edited, at = _change_one(task, change)
     _warn_of_credentials(edited)
+    warn_of_doubts([edited])
     show_definition(edited, at, as_json=as_json)
 
 

@@ -13,6 +13,7 @@ from watchbell.migration import Import, OnConflict, Reading, plan_import, readin
 from watchbell.schedule import Schedule
 from watchbell.stores.interface import RawTask
 from watchbell.tasks import json_type
+from watchbell_cli.doubts import warn_of_doubts
 from watchbell_cli.export_command import FORMAT, MARK
 from watchbell_cli.home import now
 from watchbell_cli.options import as_json
@@ -83,6 +84,7 @@ def import_tasks(
     for note in found.notes:
         say(f"note: {note}")
     warn_of_credentials(found.plan)
+    warn_of_doubts(change.new_task for change in found.plan.effective if change.new_task)
     if dry_run:
         undecided = open_question and weekdays is None
         say("a dry run: nothing was written" + ("; shown with standard weekdays, say --weekdays" if undecided else ""))

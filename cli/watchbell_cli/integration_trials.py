@@ -24,12 +24,22 @@ _SECONDS = 30.0
 
 def try_out(settings: Settings, service: str, instance: str | None) -> list[Check]:
     """Call with every credential of a service, or with those of one instance."""
-    checks = list(_chats(settings, service, instance) if service in CHATS else _sources(settings, service, instance))
+    checks = list(_trials(settings, service, instance))
     if checks:
         return checks
     which = f"{service} has no instance {instance!r}" if instance else f"nothing is stored for {service}"
     advice = f"watchbell integrations set {service}" + (f" --instance {instance}" if instance else "")
     return [problem(service, which, advice, CREDENTIALS if service in CHATS else SOURCE)]
+
+
+def try_all(settings: Settings) -> list[Check]:
+    """Call with every credential of every service, those of the environment too."""
+    checks = [check for service in FIELDS for check in _trials(settings, service, None)]
+    return checks or [problem("integrations", "nothing is stored", "watchbell integrations set slack", CREDENTIALS)]
+
+
+def _trials(settings: Settings, service: str, instance: str | None) -> Iterator[Check]:
+    return _chats(settings, service, instance) if service in CHATS else _sources(settings, service, instance)
 
 
 def _chats(settings: Settings, service: str, instance: str | None) -> Iterator[Check]:

@@ -124,26 +124,34 @@ def list_(as_json: bool) -> None:
 
 
 @click.command()
-@_SERVICE
+@click.argument("service", required=False, shell_complete=completion.one_of(*FIELDS))
 @_INSTANCE
 @click.option("--send", is_flag=True, help="Send a real message, to the chat that --to names.")
 @click.option("--to", metavar="CHAT", help="A chat id as in a target, such as C0123ABCD or webhook.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def test(service: str, instance: str | None, send: bool, to: str | None, as_json: bool) -> None:
+def test(service: str | None, instance: str | None, send: bool, to: str | None, as_json: bool) -> None:
     """Make a real call with what is stored, or set in the environment. Nothing is sent, unless --send.
+
+    Without SERVICE everything that is stored or set is tried.
 
     Exits with 4 where a credential is missing or refused, 6 where a monitoring system cannot be believed, 7 where a
     provider cannot be reached or a message did not arrive.
 
     \b
     Example:
+      watchbell integrations test
       watchbell integrations test slack
       watchbell integrations test slack --send --to C0123ABCD
     """
     from watchbell_cli import integration_trials
     from watchbell_cli.check_views import print_checks
 
-    settings, service = load_settings(), _known(service)
+    settings = load_settings()
+    if service is None:
+        if send or to is not None or instance is not None:
+            raise UsageError("--send, --to and --instance need a SERVICE, such as slack")
+        sys.exit(print_checks(integration_trials.try_all(settings), as_json=as_json))
+    service = _known(service)
     if send != (to is not None) or (send and service not in CHATS):
         raise UsageError("--send goes with --to CHAT, and with a chat provider")
     if to is not None:

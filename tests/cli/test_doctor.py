@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -328,3 +329,124 @@ def test_a_home_that_does_not_last(world: World, watchbell: Run, monkeypatch: py
         home.rmdir()
     assert found["status"] == "warning"
     assert "tmpfs" in found["detail"]
+
+
+def configure(world: World, text: str) -> None:
+    (world.home / "config.toml").write_text(text)
+
+
+def use(world: World, *params: str, kind: str = "daily_summary") -> None:
+    options = [word for param in params for word in ("--param", param)]
+    assert world.watchbell("cron", "edit", world.task, "--kind", kind, *options).code == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "words"),
+    [
+        ("daily_summary", ["pipeline=desk"], "there is no pipeline 'desk'"),
+        ("custom_investigation", [], "nothing to investigate"),
+        ("custom_investigation", ["prompt=Why?"], "needs a model"),
+        ("custom_investigation", ['queries=[{"name": "x"}]'], "params.queries[0]"),
+        ("synthetic_run", ['probes=[{"nonsense": 1}]'], "params.probes[0]"),
+        ("synthetic_run", ["blackbox=false"], "no probe is configured"),
+    ],
+)
+def test_a_task_that_can_never_be_built(world: World, kind: str, params: list[str], words: str) -> None:
+    use(world, *params, kind=kind)
+    world.problem("params", 3, world.task, words, "watchbell cron edit")
+    world.watchbell("cron", "pause", world.task)
+    assert "params" not in world.doctor()
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("synthetic_run", []),  # the Prometheus may have a blackbox exporter
+        ("synthetic_run", ['probes=[{"tcp": "127.0.0.1:1"}]']),
+        ("custom_investigation", ['queries=[{"name": "x", "promql": "up", "below": 1}]']),
+        ("custom_investigation", ['alerts=["severity=\\"critical\\""]', "bot_token=xoxb-1"]),
+        ("weekly_audit", ["anything=goes"]),
+    ],
+)
+def test_params_that_their_kind_can_read_are_in_order(world: World, kind: str, params: list[str]) -> None:
+    use(world, *params, kind=kind)
+    assert "params" not in world.doctor("--offline")
+
+
+def test_a_pipeline_whose_program_is_not_there(world: World) -> None:
+    configure(world, '[pipelines.desk]\ncommand = ["./report.sh"]\n')
+    world.warning("pipeline desk", "there is no program", "report.sh")
+    use(world, "pipeline=desk")
+    world.problem("pipeline desk", 6, "there is no program", f"needed by {world.task}")
+    program = world.home / "report.sh"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o600)
+    world.problem("pipeline desk", 6, "cannot be run", f"chmod +x {program}")
+    program.chmod(0o700)
+    assert world.doctor()["pipeline desk"][0]["status"] == "ok"
+    configure(world, '[pipelines.desk]\ncommand = ["surely-not-there"]\n')
+    world.problem("pipeline desk", 6, "surely-not-there is not in the PATH", "full path")
+    configure(world, '[pipelines.desk]\ncommand = ["sh"]\n')
+    assert world.doctor()["pipeline desk"][0]["status"] == "ok"
+
+
+def test_a_pipeline_whose_token_cannot_be_had(world: World) -> None:
+    configure(world, '[pipelines.desk]\nurl = "https://desk.example"\nbearer_token = "env:NOT_SET_ANYWHERE"\n')
+    world.warning("pipeline desk", "env:NOT_SET_ANYWHERE is not set")
+    use(world, "pipeline=desk")
+    world.problem("pipeline desk", 6, "env:NOT_SET_ANYWHERE is not set")
+
+
+@pytest.mark.parametrize(
+    ("url", "is_open"),
+    [
+        ("http://desk.example/x", True),
+        ("http://10.0.0.7:80", True),
+        ("http://127.0.0.1:8080", False),
+        ("http://[::1]:8080", False),
+        ("http://localhost", False),
+        ("https://desk.example", False),
+    ],
+)
+def test_a_service_that_is_told_everything_without_tls(world: World, url: str, is_open: bool) -> None:
+    configure(world, f'[pipelines.desk]\nurl = "{url}"\n')
+    if is_open:
+        world.warning("pipeline desk", "unencrypted", "https://")
+    else:
+        assert world.doctor()["pipeline desk"][0]["status"] == "ok"
+
+
+def missing(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    def find(name: str) -> object:
+        return None if name == library else find_spec(name)
+
+    monkeypatch.setattr("watchbell.checkup.pipelines.find_spec", find)
+
+
+def test_a_model_whose_extra_or_key_is_missing_is_a_problem_only_for_a_question(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(world, '[pipelines.ai]\nmodel = "openai:x"\nkinds = ["daily_summary"]\n')
+    world.warning("pipeline ai", "no key", "OPENAI_API_KEY")
+    use(world, "prompt=Why?", kind="custom_investigation")
+    world.problem("pipeline ai", 6, "no key")
+    missing(monkeypatch, "pydantic_ai")
+    world.problem("pipeline ai", 6, "extra", "pip install 'watchbell[ai]'")
+
+
+def test_charts_that_cannot_be_drawn_are_advice_only(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    missing(monkeypatch, "matplotlib")
+    [charts] = world.doctor()["charts"]
+    assert charts["status"] == "ok"
+    assert "watchbell[charts]" in charts["advice"]
+    configure(world, "charts = false\n")
+    assert "charts" not in world.doctor()
+
+
+def test_a_task_that_never_says_that_it_is_alive_is_advice_only(world: World) -> None:
+    world.watchbell("cron", "edit", world.task, "--skip-if-quiet")
+    assert "proof of life" not in world.doctor("--offline")
+    world.watchbell("cron", "edit", world.task, "--proof-of-life", "0")
+    [silent] = world.doctor("--offline")["proof of life"]
+    assert (silent["status"], world.task in silent["detail"]) == ("ok", True)
+    assert "--proof-of-life" in silent["advice"]

@@ -192,6 +192,26 @@ def test_a_provider_that_answers_with_something_else_proves_nothing_of_the_token
     assert "too many requests" in limited.out
 
 
+def test_without_a_service_everything_that_is_stored_or_set_is_tried(
+    watchbell: Run, chats: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing = watchbell("integrations", "test")
+    assert (nothing.code, "nothing is stored" in nothing.out) == (4, True)
+    watchbell("integrations", "set", "slack", stdin=SLACK)
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", TOKENS["telegram"])
+    with FakeMonitoring() as server:
+        watchbell("integrations", "set", "prometheus", f"url={server.url}")
+        ended = watchbell("integrations", "test", "--json")
+        names = [check["check"] for check in ended.json["checks"]]
+        assert names == ["slack/default bot_token", "TELEGRAM_BOT_TOKEN", "prometheus/default"]
+        assert ended.code == 0, ended.out
+    assert watchbell("integrations", "test").code == 6
+    monkeypatch.setenv("TELEGRAM_BOT_TOKEN", "123456789:REVOKED-token-of-thirty-characters-000")
+    assert watchbell("integrations", "test").code == 4
+    assert watchbell("integrations", "test", "--instance", "default").code == 2
+    assert chats.messages == []
+
+
 def test_webhooks_are_tried_without_a_message(watchbell: Run, chats: ChatServer) -> None:
     watchbell("integrations", "set", "slack", stdin=f"{chats.url}/slack/services/T1/B1/0123456789abcdef")
     watchbell("integrations", "set", "discord", stdin=f"{chats.url}/discord/api/webhooks/123456789012345678/token")

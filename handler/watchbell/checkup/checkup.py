@@ -4,9 +4,11 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from watchbell.checkup.buildable import check_buildable
 from watchbell.checkup.checks import CONFIG, Check, Level, ok, problem, warning
 from watchbell.checkup.home import check_home
 from watchbell.checkup.ledger import active, check_runs, check_tasks
+from watchbell.checkup.pipelines import check_pipelines
 from watchbell.checkup.reach import check_reach
 from watchbell.checkup.store_health import check_store, holds_anything
 from watchbell.checkup.times import SINCE, check_against_servers, check_clock, check_timer, check_zone_data
@@ -71,8 +73,10 @@ def _with_store(settings: Settings, clock: Clock, *, offline: bool) -> Iterator[
     if holds_anything(settings):
         with open_store(settings) as store:
             yield from _ledger(store, clock, tasks)
+        yield from check_buildable(settings, tasks)
     else:
         yield warning("tasks", "there are none", "watchbell cron add --help")
+    yield from check_pipelines(settings, tasks, offline=offline)
     checks, times = check_reach(settings, tasks, clock, offline=offline)
     yield from checks if tasks else map(_softened, checks)
     yield from check_against_servers(times, clock.now())

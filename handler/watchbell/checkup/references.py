@@ -25,21 +25,22 @@ def _all(settings: Settings) -> Iterator[str]:
         place.reference for place in (settings.config_file, settings.integrations) if isinstance(place, Referred)
     )
     variables = [f"{service}_{field}".upper() for service in CHATS for field in FIELDS[service]]
-    yield from _within([settings.environ.get(name) for name in (*variables, "WATCHBELL_HEARTBEAT_URL")])
-    yield from _within([source.options for source in settings.sources if source.kind != UNREADABLE])
-    yield from _within([pipeline.options for pipeline in settings.pipelines])
+    yield from references_within([settings.environ.get(name) for name in (*variables, "WATCHBELL_HEARTBEAT_URL")])
+    yield from references_within([source.options for source in settings.sources if source.kind != UNREADABLE])
+    yield from references_within([pipeline.options for pipeline in settings.pipelines])
     try:
-        yield from _within([one.credentials for one in stored(settings.integrations) if one.active])
+        yield from references_within([one.credentials for one in stored(settings.integrations) if one.active])
     except (ConfigError, TryAgain):
         return  # whatever needs one of them says so
 
 
-def _within(value: Any) -> Iterator[str]:
+def references_within(value: Any) -> Iterator[str]:
+    """Yield each reference in a value, at any depth."""
     if is_reference(value):
         yield value
     elif isinstance(value, Mapping | list):
         for one in value.values() if isinstance(value, Mapping) else value:
-            yield from _within(one)
+            yield from references_within(one)
 
 
 def check_reference(settings: Settings, reference: str) -> Probed:

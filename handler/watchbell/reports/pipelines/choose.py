@@ -1,7 +1,7 @@
 """Which pipeline builds a report: the one that the task names, else the one that takes its kind, else the built-in."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,37 +30,48 @@ class ChosenPipeline:
 
     def build(self, request: ReportRequest) -> Report:
         """Build the report; raises SourceError when it cannot, also for a pipeline that is not configured."""
-        pipeline = self._pipeline(self._name(request))
+        name = choose(
+            request.kind, request.params, takers=self._takers, models=self._models, known=("builtin", *self._makers)
+        )
+        pipeline = self._pipeline(name)
         others = {key: value for key, value in request.params.items() if key != "pipeline"}
         return pipeline.build(replace(request, params=others))
-
-    def _name(self, request: ReportRequest) -> str:
-        named = _named(request.params)
-        name = named or self._takers.get(request.kind, "builtin")
-        if name != "builtin" or not asks_a_model(request):
-            return name
-        if named or not self._models:
-            raise SourceError(
-                "params.prompt needs a model: configure one in config.toml ([pipelines.ai] model = …), "
-                "and name no other pipeline in the task's params"
-            )
-        return self._models[0]
 
     def _pipeline(self, name: str) -> Pipeline:
         with self._lock:
             if name not in self._made:
-                if name not in self._makers:
-                    known = ", ".join(["builtin", *self._makers])
-                    raise SourceError(
-                        f"params.pipeline: there is no pipeline {name!r} in config.toml; known are {known}"
-                    )
                 self._made[name] = self._makers[name]()
             return self._made[name]
 
 
+def choose(
+    kind: Kind, params: Mapping[str, Any], *, takers: Mapping[Kind, str], models: Sequence[str], known: Collection[str]
+) -> str:
+    """Return the name of the pipeline for a task; raises SourceError where no configured one can take it."""
+    named = _named(params)
+    name = named or takers.get(kind, "builtin")
+    if name not in known:
+        raise SourceError(
+            f"params.pipeline: there is no pipeline {name!r} in config.toml; known are {', '.join(known)}"
+        )
+    if name != "builtin" or not has_prompt(kind, params):
+        return name
+    if named or not models:
+        raise SourceError(
+            "params.prompt needs a model: configure one in config.toml ([pipelines.ai] model = …), "
+            "and name no other pipeline in the task's params"
+        )
+    return models[0]
+
+
 def asks_a_model(request: ReportRequest) -> bool:
     """Say whether the task puts a free question, which only a model can take."""
-    return request.kind is Kind.CUSTOM_INVESTIGATION and bool(request.params.get("prompt"))
+    return has_prompt(request.kind, request.params)
+
+
+def has_prompt(kind: Kind, params: Mapping[str, Any]) -> bool:
+    """Say the same of a kind and its params."""
+    return kind is Kind.CUSTOM_INVESTIGATION and bool(params.get("prompt"))
 
 
 def _named(params: Mapping[str, Any]) -> str:

@@ -200,6 +200,18 @@ def test_no_password_of_an_address_is_in_the_report(closed, server):
     assert "hunter22" not in str(refused.value)
 
 
+def test_user_and_password_of_an_address_are_sent():
+    asked = []
+
+    def answer(connection):
+        asked.append(connection.recv(4096).decode())
+        connection.sendall(OK)
+
+    with tcp_server(answer) as port:
+        run({"url": f"http://eva:hunter22@127.0.0.1:{port}/"})
+    assert "Authorization: Basic ZXZhOmh1bnRlcjIy" in asked[0]
+
+
 # TCP
 
 

@@ -101,7 +101,7 @@ def _ask(querier: Querier, query: Query, window: Window, step: timedelta | None)
 
 
 def _is_required(asked: Sequence[Querier], name: str) -> bool:
-    return any(bool(getattr(one, "required", True)) for one in asked if one.name == name)
+    return any(one.required for one in asked if one.name == name)
 
 
 def _nothing_known(query: Query, asked: Sequence[Querier], has_series: bool, has_values: bool) -> str | None:

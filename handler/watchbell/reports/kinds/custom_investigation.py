@@ -174,7 +174,7 @@ def _coverage(material: Material, answers: list[Answer], found: Findings | None)
             source=one.name,
             status=CoverageStatus.FAILED if one.name in failed else CoverageStatus.OK,
             detail=failed.get(one.name, "answered all queries"),
-            required=bool(getattr(one, "required", True)),
+            required=one.required,
         )
         for one in material.queriers
         if one.name not in {entry.source for entry in known}

@@ -25,6 +25,7 @@ class Querier(Protocol):
     """A source that also answers PromQL questions."""
 
     name: str
+    required: bool
 
     def ask(self, promql: str, at: datetime) -> list[tuple[dict[str, str], float]]:
         """Return labels and value of each series at `at`; raises SourceError."""

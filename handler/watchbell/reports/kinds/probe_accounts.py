@@ -87,11 +87,10 @@ def each_once(accounts: Sequence[ProbeAccount]) -> list[ProbeAccount]:
 
 
 def _read_one(querier: Querier, labels: str, window: Window) -> Recorded:
-    is_required = bool(getattr(querier, "required", True))
     try:
         histories = read_history(querier, labels, window)
     except SourceError as error:
-        if is_required:
+        if querier.required:
             raise SourceError(f"{querier.name}: {error}") from None
         failed = Coverage(source=querier.name, status=CoverageStatus.FAILED, detail=str(error), required=False)
         return Recorded(coverage=failed, accounts=())
@@ -106,7 +105,7 @@ def _read_one(querier: Querier, labels: str, window: Window) -> Recorded:
         + (f", {idle} not run" if idle else "")
         + (f", {holed} with gaps" if holed else ""),
         age_seconds=None if newest is None else max(0.0, epoch_seconds(window.end) - newest),
-        required=is_required,
+        required=querier.required,
     )
     return Recorded(coverage=coverage, accounts=accounts)
 

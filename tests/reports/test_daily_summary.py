@@ -151,6 +151,21 @@ def test_what_still_fires_is_told_with_its_owner_and_the_end_of_its_silence():
     )
 
 
+def test_an_alert_that_came_and_went_often_is_one_line():
+    report = build(paged(5, 4, 3, 0.1), TrueHistory().window())
+    assert section(report, "New").lines == (
+        "Down (critical): 4 times, from 23 Nov 04:00 UTC to 23 Nov 08:54 UTC, still firing",
+    )
+    assert section(report, "Resolved").lines == ("Down (critical): 3 times, the last at 23 Nov 06:10 UTC",)
+
+
+def test_what_is_silenced_is_looked_at_last():
+    history = firing()
+    history.add(TrueRule(name="Open"), [(history.seconds - 600, 2 * history.seconds)])
+    history.silences = [silence('alertname="Down"', -1, 90)]
+    assert build(history, history.window()).actions == ("Look at Open",)
+
+
 def test_an_action_names_the_owner():
     assert build(firing(team="payments"), TrueHistory().window()).actions == (
         "Look at Down (page) pod=web-1 team=payments, owner payments",

@@ -227,6 +227,16 @@ def test_nothing_is_suggested_where_the_rule_is_not_surely_known():
     assert said(twin) == ()  # two rules make this alert, and they wait for different times
 
 
+def test_a_rule_that_keeps_firing_already_may_be_told_to_do_so_for_longer():
+    history = repeated(40, 20 * MINUTE, 12 * MINUTE, rule=TrueRule(name="Slow", keep=300))
+    (line,) = said(history)
+    assert line.startswith(
+        "Slow: `keep_firing_for: 15m` (now `5m`) would have joined 39 of 40 firings to the one before"
+    )
+    assert line.endswith("each ends 10 m later")
+    assert len(history.firings_of(history.alerts[0], keep=600)) == 40
+
+
 def test_a_rule_that_keeps_firing_already_is_not_told_to_wait_longer():
     history = repeated(40, 2 * MINUTE, HOUR, rule=TrueRule(name="Slow", keep=300))
     assert said(history) == ()

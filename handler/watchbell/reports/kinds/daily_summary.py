@@ -1,5 +1,6 @@
 """The daily summary: what is new, what is over, what still fires, who was woken, and what to do about it."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from datetime import datetime, timedelta
 
@@ -87,8 +88,7 @@ def _page_numbers(findings: Findings, previous: Findings | None, hours: Hours) -
 def _actions(findings: Findings) -> tuple[str, ...]:
     """Return at most three things to do, the most pressing first."""
     actions = [f"First make this report whole: {findings.problem}"] if findings.problem else []
-    urgent = [episode for episode in findings.still_firing if is_urgent(episode.labels)]
-    for episode in (urgent or list(findings.still_firing))[:1]:
+    for episode in sorted(findings.still_firing, key=lambda one: _pressing(one, findings))[:1]:
         runbook = runbook_of(episode.annotations)
         link = f"; runbook: {runbook}" if runbook else ""
         actions.append(f"Look at {wording.alert(episode.labels)}{wording.owned(episode.labels)}{link}")
@@ -98,6 +98,12 @@ def _actions(findings: Findings) -> tuple[str, ...]:
         actions.append(f"Quieten {name}: it fired {noisiest.firings} times; mend the cause or lengthen its `for`")
     actions += [f"Renew or drop this silence: {line}" for line in _ending_soon(findings)[:1]]
     return tuple(actions[:3])
+
+
+def _pressing(episode: Episode, findings: Findings) -> tuple[bool, bool]:
+    """Order what somebody has silenced last, and what is urgent before the rest."""
+    until = silenced_until(episode.labels, findings.silences, findings.window.end)
+    return until is not None, not is_urgent(episode.labels)
 
 
 def _ending_soon(findings: Findings) -> list[str]:
@@ -118,8 +124,8 @@ def _sections(findings: Findings, hours: Hours) -> tuple[Section, ...]:
     return (
         *_top_rules(findings),
         *_section("Pages", [NO_SEVERITIES] if untold else []),
-        *_section("New", [_began(episode, window) for episode in findings.new]),
-        *_section("Resolved", [_ended(episode, window) for episode in sorted(findings.resolved, key=_end)]),
+        *_section("New", [_began(group, window) for group in _by_alert(findings.new)]),
+        *_section("Resolved", [_ended(group, window) for group in _by_alert(sorted(findings.resolved, key=_end))]),
         *_expiring_silences(findings),
     )
 
@@ -128,20 +134,35 @@ def _section(title: str, lines: list[str]) -> tuple[Section, ...]:
     return (Section(title=title, lines=wording.capped(lines, MOST_LINES)),) if lines else ()
 
 
-def _began(episode: Episode, window: Window) -> str:
-    began = wording.moment(episode.start, window.timezone)
-    if not ended_before(episode, window.end):
-        return f"{wording.alert(episode.labels)}: since {began}, still firing"
-    return f"{wording.alert(episode.labels)}: at {began}, for {wording.duration(firing_seconds(episode, window))}"
+def _by_alert(episodes: Iterable[Episode]) -> list[list[Episode]]:
+    """Return the episodes of each alert, so that one that flaps is one line; the order of the first stays."""
+    groups: dict[tuple[tuple[str, str], ...], list[Episode]] = {}
+    for episode in episodes:
+        groups.setdefault(tuple(sorted(episode.labels.items())), []).append(episode)
+    return list(groups.values())
+
+
+def _began(group: Sequence[Episode], window: Window) -> str:
+    first, last = group[0], group[-1]
+    name, began = wording.alert(first.labels), wording.moment(first.start, window.timezone)
+    still = "" if ended_before(last, window.end) else ", still firing"
+    if len(group) > 1:
+        return f"{name}: {len(group)} times, from {began} to {wording.moment(last.start, window.timezone)}{still}"
+    if still:
+        return f"{name}: since {began}{still}"
+    return f"{name}: at {began}, for {wording.duration(firing_seconds(first, window))}"
+
+
+def _ended(group: Sequence[Episode], window: Window) -> str:
+    name, last = wording.alert(group[0].labels), group[-1]
+    ended = wording.moment(_end(last), window.timezone)
+    if len(group) > 1:
+        return f"{name}: {len(group)} times, the last at {ended}"
+    return f"{name}: at {ended}, after {wording.duration((_end(last) - last.start).total_seconds())}"
 
 
 def _end(episode: Episode) -> datetime:
     return episode.end or episode.start
-
-
-def _ended(episode: Episode, window: Window) -> str:
-    whole = wording.duration((_end(episode) - episode.start).total_seconds())
-    return f"{wording.alert(episode.labels)}: at {wording.moment(_end(episode), window.timezone)}, after {whole}"
 
 
 def _top_rules(findings: Findings) -> tuple[Section, ...]:

@@ -6,6 +6,7 @@ or that the ledger cannot be written (StoreError) gets out.
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,7 +14,7 @@ from functools import partial
 from watchbell.claims import MOST_CRASHES, Status, grace_of
 from watchbell.deliveries import FIRST_IMAGE, PartState, settled_status
 from watchbell.dispatch import ask, deliver, means_of
-from watchbell.errors import CredentialError, SourceError, StoreError, TaskError, WatchbellError
+from watchbell.errors import CredentialError, SourceError, StoreError, TaskError, TryAgain, WatchbellError
 from watchbell.instants import floor_minute
 from watchbell.redaction import redact
 from watchbell.reports.codec import report_from_json, report_to_json
@@ -80,7 +81,12 @@ def _attempt(services: Services, limits: Limits, run: Run, task: Task) -> tuple[
             return Settlement(status=Status.QUIET), coverage
         _decline_without_credentials(services, run, task)
         deliver(services, limits, run, task, report)
-        return settlement_of(services, run, task), coverage
+        settlement = settlement_of(services, run, task)
+        if settlement.status is Status.SUCCESS and report.images:
+            # Everybody has them; kept for as long as the history is, they would be most of it.
+            with suppress(TryAgain):
+                _save(services, run, replace(report, images=()))
+        return settlement, coverage
     except (StoreError, _Declined):
         raise
     except WatchbellError as error:
@@ -189,10 +195,14 @@ def _saved_or_built(services: Services, run: Run, task: Task) -> Report:
         raise
     if report.source_error:
         _decline_if_elsewhere(services, run, task, report.source_error)
+    _save(services, run, report)
+    return report
+
+
+def _save(services: Services, run: Run, report: Report) -> None:
     services.store.runs.save_report(
         run, report_to_json(report), verdict=report.verdict, source_error=report.source_error
     )
-    return report
 
 
 def built(pipeline: Pipeline, runs: RunStore, task: Task, end: datetime) -> Report:

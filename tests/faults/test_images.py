@@ -94,3 +94,16 @@ def test_what_the_operator_should_know_of_a_delivered_part_is_in_the_json(scene:
     run = scene.run("09:00")
     assert (run.status, run.error) == (Status.SUCCESS, None)
     assert run_to_json(run)["deliveries"][0]["notes"] == ["shown as plain text"]
+
+
+@pytest.mark.parametrize(("outcome", "kept"), [(Delivered("1"), []), (NotSent("unreachable"), ["alerts"])])
+def test_images_are_kept_for_as_long_as_somebody_lacks_the_report(
+    scene: Scene, outcome: Outcome, kept: list[str]
+) -> None:
+    scene.add(cron="0 9 * * *")
+    scene.slack.script["C1"] += [outcome] * 4
+    scene.tick("09:00", illustrated(scene))
+    saved = scene.store.runs.saved_report("a1b2c3d4e5f6", "2026-11-22T09:00Z")
+    assert saved is not None
+    assert [image["name"] for image in saved.get("images", [])] == kept
+    assert (saved["verdict"], scene.run("09:00").verdict) == ("ATTENTION", "ATTENTION")

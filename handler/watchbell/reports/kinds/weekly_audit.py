@@ -1,6 +1,7 @@
 """The weekly audit: which alert rules made the noise, what would have helped, and what to tidy up."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from watchbell.reports import wording
 from watchbell.reports.analysis.backtest import LONG, Setting, Suggestion, suggest
@@ -53,8 +54,10 @@ def build(material: Material) -> Report:
 
 def _advice(rows: Sequence[RuleRow], window: Window) -> list[Advice]:
     """Return what would have helped the noisiest rules."""
-    tried = ((row, suggest(row, window)) for row in sorted(rows, key=lambda row: -row.firings))
-    return [(row, suggestion) for row, suggestion in tried if suggestion is not None][:MOST_SUGGESTIONS]
+    noisiest = sorted(rows, key=lambda row: -row.firings)[:MOST_RULES]
+    tried = ((row, suggest(row, window)) for row in noisiest)
+    helpful = ((row, suggestion) for row, suggestion in tried if suggestion is not None)
+    return list(islice(helpful, MOST_SUGGESTIONS))
 
 
 def _numbers(

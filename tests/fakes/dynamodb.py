@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -113,16 +114,12 @@ class Meter:
 
     def __init__(self) -> None:
         self.client = new_client()
+        self._lock = threading.Lock()
         self.requests: dict[str, int] = {}
         self.units = {"read": 0.0, "write": 0.0}
         events = self.client.meta.events
         events.register("provide-client-params.dynamodb", self._ask)
         events.register("after-call.dynamodb", self._count)
-
-    def reset(self) -> None:
-        """Begin anew."""
-        self.requests.clear()
-        self.units = {"read": 0.0, "write": 0.0}
 
     def _ask(self, params: Mapping[str, Any], model: Any, **_: Any) -> dict[str, Any]:
         if "ReturnConsumedCapacity" not in model.input_shape.members:
@@ -130,8 +127,9 @@ class Meter:
         return {**params, "ReturnConsumedCapacity": "INDEXES"}
 
     def _count(self, parsed: Mapping[str, Any], model: Any, **_: Any) -> None:
-        self.requests[model.name] = self.requests.get(model.name, 0) + 1
         consumed = parsed.get("ConsumedCapacity", [])
-        for one in consumed if isinstance(consumed, list) else [consumed]:
-            kind = "read" if model.name in ("GetItem", "BatchGetItem", "Query", "Scan") else "write"
-            self.units[kind] += one.get("CapacityUnits", 0.0)
+        kind = "read" if model.name in ("GetItem", "BatchGetItem", "Query", "Scan") else "write"
+        with self._lock:
+            self.requests[model.name] = self.requests.get(model.name, 0) + 1
+            for one in consumed if isinstance(consumed, list) else [consumed]:
+                self.units[kind] += one.get("CapacityUnits", 0.0)

@@ -10,6 +10,8 @@ from watchbell.stores.dynamodb.attributes import Item
 from watchbell.stores.dynamodb.connection import Database
 from watchbell.stores.dynamodb.items import read_live_mark, run_key
 
+_MOST = 10_000
+
 
 class LiveRuns:
     """Looks at the runs that tasks name, and remembers which of them have ended."""
@@ -29,8 +31,14 @@ class LiveRuns:
         run = self._database.get(self._database.runs, run_key(task["task_id"], fire_time))
         if run is not None and run["status"] in LIVE and run["attempt"] == attempt:
             return True
-        self._ended[task["task_id"]] = mark
+        self.note_ended(task["task_id"], mark)
         return False
+
+    def note_ended(self, task_id: str, mark: str) -> None:
+        """Remember that an attempt has ended."""
+        if len(self._ended) >= _MOST:
+            self._ended.clear()  # what is forgotten is looked up again
+        self._ended[task_id] = mark
 
     def ended(self, task_id: str) -> str | None:
         """Return the name of the newest run of a task that is known to have ended, and forget it."""

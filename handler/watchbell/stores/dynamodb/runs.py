@@ -301,6 +301,8 @@ class DynamoRuns(Ledger):
             found = failed.item if isinstance(failed, ConditionFailed) else None
             if (found or {}).get("written_by") != changed["written_by"]:
                 raise
+        if not run.adhoc:
+            self._live.note_ended(run.task_id, live_mark(run.fire_time, run.attempt))
 
     def _set(self, run: Run, changed: Item) -> None:
         values = {name: value for name, value in changed.items() if value is not None}

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+from watchbell.clock import SystemClock
 from watchbell.errors import SourceError
 from watchbell.reports.interface import (
     Coverage,
@@ -64,6 +65,17 @@ class Told:
         if promql not in self._answers:
             raise SourceError("no such metric")
         return self._answers[promql]
+
+
+class Ageing(SystemClock):
+    """Passes a minute whenever somebody looks."""
+
+    def __init__(self):
+        self._seconds = 0.0
+
+    def monotonic(self):
+        self._seconds += 60
+        return self._seconds
 
 
 def episode(start, end, alertname="Slow", *, pending=None, annotations=None, **labels) -> Episode:

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from fakes.told import END, START, Told, build, episode, lines, section, silence, titles
+from fakes.told import END, START, Ageing, Told, build, episode, lines, section, silence, titles
 from watchbell.errors import SourceError
 from watchbell.reports.analysis.matchers import MOST_PATTERN, MOST_VALUE, parse
 from watchbell.reports.analysis.questions import Query, longest_stretch
-from watchbell.reports.interface import CoverageStatus, Verdict
+from watchbell.reports.interface import CoverageStatus, Verdict, Window
+from watchbell.reports.kinds.answers import answer_all
 from watchbell.tasks import Kind
 
 
@@ -97,6 +98,15 @@ def test_without_a_prometheus_it_says_what_to_set():
     assert ask(queries=[P99]).reason == (
         "pipeline unavailable: no Prometheus is configured to ask; set WATCHBELL_PROMETHEUS_URL"
     )
+
+
+def test_questions_end_with_the_time_that_there_is_for_them():
+    told = Told(answers={"p99": [({}, 0.1)]})
+    window = Window(start=START, end=END, timezone="UTC")
+    queries = [Query(name=str(n), promql="p99", above=0.5, below=None) for n in range(20)]
+    problems = [one.problem for one in answer_all(queries, [told], window, Ageing())]
+    assert problems.count(None) == 2
+    assert [one for one in problems if one][-1].endswith(" came after 120 s of other questions")
 
 
 # Over time

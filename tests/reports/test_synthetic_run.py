@@ -10,12 +10,12 @@ import pytest
 import trustme
 
 from fakes.odd_servers import dns_server, http_server, tcp_server, tls_server
-from fakes.told import END, Told, build, hour, lines, titles
+from fakes.told import END, Ageing, Told, build, hour, lines, titles
 from watchbell.clock import SystemClock
 from watchbell.errors import SourceError
 from watchbell.reports.analysis.probe_history import ProbeSamples, Slot, State, interval_of, judge_probe
-from watchbell.reports.interface import CoverageStatus, Verdict
-from watchbell.reports.probes.blackbox import parse_selector
+from watchbell.reports.interface import CoverageStatus, Verdict, Window
+from watchbell.reports.probes.blackbox import parse_selector, read_history
 from watchbell.reports.probes.http import HttpProbe
 from watchbell.reports.probes.interface import Outcome
 from watchbell.reports.probes.running import run_all
@@ -535,6 +535,12 @@ def test_recorded_probes_are_read_beside_others_only_where_that_is_asked_for(por
     assert len(build(Kind.SYNTHETIC_RUN, Blackbox("one", a=1), params={"probes": probes}).coverage) == 1
     both = build(Kind.SYNTHETIC_RUN, Blackbox("one", a=1), params={"probes": probes, "blackbox": True})
     assert both.numbers[0].value == 2
+
+
+def test_reading_recorded_probes_ends_with_the_time_that_there_is_for_it():
+    window = Window(start=hour(0), end=END, timezone="UTC")
+    with pytest.raises(SourceError, match="it did not tell of its probes within 90 s"):
+        read_history(Blackbox("one", a=1), "", window, Ageing())
 
 
 def test_no_password_of_a_recorded_address_is_in_the_report():

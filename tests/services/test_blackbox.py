@@ -82,7 +82,7 @@ def day(prometheus_maker) -> tuple[Prometheus, Window]:
 
 def test_days_of_probes_are_judged_by_what_truly_happened(day):
     source, window = day
-    found = {one.samples.labels["instance"]: one for one in read_history(source, '{job="blackbox"}', window)}
+    found = {one.samples.labels["instance"]: one for one in read_history(source, '{job="blackbox"}', window, CLOCK)}
     assert {target.removeprefix("https://"): one.state for target, one in found.items()} == {
         "failing": State.FAILING,
         "flaky": State.FLAKY,

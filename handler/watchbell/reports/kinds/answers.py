@@ -1,10 +1,12 @@
 """Puts questions to every source that speaks PromQL, and says in lines what came back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import ceil, isfinite
 
+from watchbell.clock import Clock
 from watchbell.errors import SourceError
 from watchbell.instants import epoch_seconds, from_epoch_seconds
 from watchbell.reports import wording
@@ -13,6 +15,9 @@ from watchbell.reports.interface import Section, Window
 from watchbell.reports.kinds.material import Querier
 
 MOST_SERIES = 10
+AT_ONCE = 4
+#: For all questions together: a tick has a deadline.
+ASKING_SECONDS = 120.0
 FINEST_STEP = timedelta(seconds=15)
 #: Points for one series over the window; Prometheus allows 11,000.
 MOST_POINTS = 5_000
@@ -33,7 +38,18 @@ class Answer:
     failed: tuple[tuple[str, str], ...] = ()  # source and error
 
 
-def answer(query: Query, queriers: Sequence[Querier], window: Window) -> Answer:
+def answer_all(queries: Sequence[Query], queriers: Sequence[Querier], window: Window, clock: Clock) -> list[Answer]:
+    """Ask all questions, some at a time, and return what came back in their order."""
+    until = clock.monotonic() + ASKING_SECONDS
+    if not queries:
+        return []
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(queries))) as pool:
+        return list(
+            pool.map(lambda query: _answer(query, queriers, window, lambda: clock.monotonic() > until), queries)
+        )
+
+
+def _answer(query: Query, queriers: Sequence[Querier], window: Window, is_over: Callable[[], bool]) -> Answer:
     """Ask one question; whatever goes wrong is in the answer."""
     try:
         asked = _to_ask(query, queriers)
@@ -45,6 +61,8 @@ def answer(query: Query, queriers: Sequence[Querier], window: Window) -> Answer:
     remarks = []
     for querier in asked:
         try:
+            if is_over():
+                raise SourceError(f"not asked: {query.name} came after {ASKING_SECONDS:g} s of other questions")
             series = _ask(querier, query, window, step)
         except SourceError as error:
             failed.append((querier.name, str(error)))

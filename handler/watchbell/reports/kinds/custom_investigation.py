@@ -28,7 +28,7 @@ from watchbell.reports.interface import (
     Section,
     Verdict,
 )
-from watchbell.reports.kinds.answers import Answer, answer
+from watchbell.reports.kinds.answers import Answer, answer_all
 from watchbell.reports.kinds.material import Material, headline
 from watchbell.reports.params import Fields, objects
 
@@ -44,7 +44,7 @@ EXAMPLE = '{"queries": [{"name": "error rate", "promql": "…", "above": 0.01}],
 def build(material: Material) -> Report:
     """Answer the questions of the params; raises SourceError that says what to write when there are none."""
     question, queries, matchers = read_params(material.request.params)
-    answers = [answer(query, material.queriers, material.request.window) for query in queries]
+    answers = answer_all(queries, material.queriers, material.request.window, material.clock)
     found = _matching(material.findings(), matchers) if matchers else None
     return _report(material, answers, found, question)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from watchbell.clock import Clock
 from watchbell.errors import SourceError
 from watchbell.instants import epoch_seconds
 from watchbell.reports.analysis import matchers
@@ -23,6 +24,8 @@ SHORTEST_SLOT = timedelta(minutes=1)
 FINE_STEPS = 3_000
 FINEST_SECONDS = 1
 BASELINE = timedelta(days=7)
+#: For all questions together: a tick has a deadline.
+READ_SECONDS = 90.0
 #: A probe that ran this shortly before the window and not in it is missed; after that it is taken as removed.
 MISSED_AFTER = timedelta(days=1)
 
@@ -56,10 +59,11 @@ def parse_selector(text: str) -> str:
         ) from None
 
 
-def read_history(querier: Asked, labels: str, window: Window) -> list[ProbeHistory]:
+def read_history(querier: Asked, labels: str, window: Window, clock: Clock) -> list[ProbeHistory]:
     """Return every probe that ran in the window or in the day before it; raises SourceError."""
     start, end = epoch_seconds(window.start), epoch_seconds(window.end)
-    return [judge_probe(samples, start=start, end=end) for samples in _Reading(querier, labels, window).samples()]
+    reading = _Reading(querier, labels, window, clock, clock.monotonic() + READ_SECONDS)
+    return [judge_probe(samples, start=start, end=end) for samples in reading.samples()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,8 @@ class _Reading:
     querier: Asked
     labels: str
     window: Window
+    clock: Clock
+    until: float
 
     def samples(self) -> list[ProbeSamples]:
         length = self.window.end - self.window.start
@@ -127,6 +133,8 @@ class _Reading:
         return found
 
     def _ask(self, promql: str) -> Values:
+        if self.clock.monotonic() > self.until:
+            raise SourceError(f"it did not tell of its probes within {READ_SECONDS:g} s")
         return {_key(labels): value for labels, value in self.querier.ask(promql, self.window.end)}
 
 

@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 export PYTHONSAFEPATH := 1
 
-.PHONY: demo test check lint format bench chaos docs services fakes clean
+.PHONY: demo test check lint format bench chaos docs bundle services fakes clean
 .DEFAULT_GOAL := check
 
 $(READY): pyproject.toml
@@ -53,9 +53,13 @@ docs: $(READY)  ## Build the documentation site into site/.
 chaos: $(READY)  ## 1,000 deliveries while chats fail and ticks are killed; the figures, and what was broken.
 	@$(BIN)/python tests/chaos/run.py $(CHAOS)
 
-services:  ## Install the real servers that the service tests run (Debian packages, needs root; DynamoDB Local).
+bundle: $(READY)  ## Write handler/requirements.txt anew from pyproject.toml; `sam build` reads it.
+	@$(BIN)/python infra/lambda/requirements.py
+
+services:  ## Install what the service tests run (Debian packages, needs root; DynamoDB Local; SAM CLI and checkov).
 	@infra/install-test-services
 	@infra/install-dynamodb-local
+	@infra/install-aws-tools
 
 fakes: $(READY)  ## Run fakes of the three chat APIs by hand (FAKES="--rates --chaos 0.3 --seed 7" for more).
 	@$(BIN)/python tests/fakes/chat_server.py --port 8099 --exports $(FAKES)

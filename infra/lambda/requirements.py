@@ -1,4 +1,4 @@
-"""Write handler/requirements.txt, what `sam build` puts beside the code: pyproject.toml less what the handler does not use.
+"""Write handler/requirements.txt, which `sam build` reads: pyproject.toml less what the handler does not use.
 
 python infra/lambda/requirements.py          writes it
 python infra/lambda/requirements.py --check  exits with 1 if it is not as this would write it

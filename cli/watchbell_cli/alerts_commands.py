@@ -1,4 +1,4 @@
-"""`watchbell alerts record`: keep what Alertmanager's webhook says."""
+"""`watchbell alerts`: keep what Alertmanager's webhook says."""
 
 import json
 from collections.abc import Iterator
@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
-from watchbell.errors import ConfigError, UsageError
+from watchbell.errors import UsageError
 from watchbell.reports.sources.alert_log import append
-from watchbell.settings import Settings, load_settings
+from watchbell.settings import load_settings
+from watchbell_cli.alerts_home import make_home
 from watchbell_cli.home import now
 from watchbell_cli.lazy import LazyGroup
 from watchbell_cli.options import read_text
@@ -17,7 +18,13 @@ from watchbell_cli.output import say
 
 @click.group(
     cls=LazyGroup,
-    commands_at={"record": (f"{__name__}:record", "Add webhook payloads from a file or standard input.")},
+    commands_at={
+        "record": (f"{__name__}:record", "Add webhook payloads from a file or standard input."),
+        "receive": (
+            "watchbell_cli.alerts_receive_command:receive",
+            "Listen for Alertmanager's webhook, and record what it sends.",
+        ),
+    },
 )
 def alerts() -> None:
     """The alert log: a JSON-lines file of Alertmanager webhook payloads, which reports are made of.
@@ -25,6 +32,7 @@ def alerts() -> None:
     \b
     Example:
       watchbell alerts record < payload.json
+      watchbell alerts receive --listen 127.0.0.1:9797
     """
 
 
@@ -41,7 +49,7 @@ def record(file: str) -> None:
     payloads = list(_payloads(read_text("alerts record", file)))
     if not payloads:
         raise UsageError("there is no payload; pass the JSON that Alertmanager's webhook sends")
-    _make_home(settings)
+    make_home(settings)
     count = 0
     for number, (line, payload) in enumerate(payloads):
         try:
@@ -66,12 +74,3 @@ def _payloads(text: str) -> Iterator[tuple[int, Any]]:
         except RecursionError:
             raise UsageError(f"line {line}: nested too deeply; nothing was recorded") from None
         yield line, payload
-
-
-def _make_home(settings: Settings) -> None:
-    """Make the home if the log is in it, closed to others as `cron add` makes it."""
-    try:
-        if settings.alert_log.parent == settings.home:
-            settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"cannot make the home folder {settings.home}: {error.strerror}") from error

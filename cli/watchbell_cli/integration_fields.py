@@ -23,7 +23,11 @@ _LABELS = {
     "bearer_token": "bearer token",
     "username": "user name",
     "password": "password",
+    "ca_file": "file of the authority to trust",
+    "client_cert": "file of the client's certificate",
+    "client_key": "file of its key",
 }
+_FILES = ("ca_file", "client_cert", "client_key")
 #: What a value usually looks like, and what to say where it does not.
 _SHAPES: Mapping[tuple[str, str], tuple[str, str]] = {
     ("slack", "bot_token"): (r"xox[bpe][.-].+", "a Slack bot token begins with xoxb-"),
@@ -103,6 +107,8 @@ def from_prompts(service: str) -> Fields:
     for name in FIELDS[service]:
         if name == "password" and "username" not in fields:
             continue
+        if name in _FILES and not fields.get("url", "").startswith("https:"):
+            continue
         label = f"{service}: {_LABELS[name]} (Enter to leave out)"
         answer = click.prompt(label, default="", show_default=False, hide_input=name not in SHOWN, err=True)
         if str(answer).strip():
@@ -122,7 +128,7 @@ def checked(service: str, fields: Fields) -> Fields:
     for name, value in fields.items():
         if name not in FIELDS[service]:
             raise UsageError(unknown_choice(f"field of {service}", name, FIELDS[service]))
-        if name not in ("username", "password") and not all("!" <= character <= "~" for character in value):
+        if name not in ("username", "password", *_FILES) and not all("!" <= character <= "~" for character in value):
             raise UsageError(f"the {name} holds a space, a line break or a non-ASCII character: was it copied whole?")
         if not value:
             raise UsageError(f"the {name} is empty")

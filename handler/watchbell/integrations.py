@@ -23,11 +23,11 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "slack": ("bot_token", "webhook_url"),
     "telegram": ("bot_token",),
     "discord": ("bot_token", "webhook_url"),
-    "prometheus": ("url", "bearer_token", "username", "password"),
-    "alertmanager": ("url", "bearer_token", "username", "password"),
+    "prometheus": ("url", "bearer_token", "username", "password", "ca_file", "client_cert", "client_key"),
+    "alertmanager": ("url", "bearer_token", "username", "password", "ca_file", "client_cert", "client_key"),
 }
 CHATS = ("slack", "telegram", "discord")
-SHOWN = ("url", "username")
+SHOWN = ("url", "username", "ca_file", "client_cert", "client_key")
 #: Names under which other programs may have stored a field, in the order in which deliveries look for them.
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "bot_token": ("{service}_bot_token", "bot_token", "access_token"),

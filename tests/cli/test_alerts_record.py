@@ -55,7 +55,7 @@ def test_the_configured_alert_log_is_the_one_that_is_written(watchbell: Run, hom
         ('{"alerts": [', "line 1"),
         ("[]", "not an Alertmanager webhook payload"),
         ("{}", "`alerts`"),
-        ('{"alerts": [{"status": "firing", "labels": {}}]}', "alertname"),
+        ('{"alerts": [{"status": "firing", "labels": []}]}', "labels must be an object"),
         (b"\xff\xfe", "UTF-8"),
         ("[" * 100_000, "line 1"),
     ],

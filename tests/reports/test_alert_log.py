@@ -216,7 +216,7 @@ def test_an_old_unreadable_line_is_forgotten(path):
         ({"alerts": []}, "at least one alert"),
         ({"alerts": [{"labels": {"alertname": "A"}, "startsAt": NEVER}]}, "no 'status'"),
         ({"alerts": [{**alert(), "status": "sleeping"}]}, "firing or resolved, not 'sleeping'"),
-        ({"alerts": [{**alert(), "labels": {}}]}, "needs labels with an alertname"),
+        ({"alerts": [{**alert(), "labels": []}]}, "labels must be an object"),
         ({"alerts": [{**alert(), "startsAt": "soon"}]}, "'soon' is not an instant"),
     ],
 )
@@ -263,3 +263,18 @@ def test_lines_before_the_window_are_not_parsed(watched):
         log.seek(0)
         log.write(f'{{"received_at": "{old}", "payload": "not looked at"}}\n{rest}')
     assert read(watched).coverage.status is CoverageStatus.OK
+
+
+def test_an_alert_without_a_name_spoils_no_other(tmp_path):
+    path = tmp_path / "alerts.jsonl"
+    assert append(path, {"alerts": [{**alert(), "labels": {"pod": "a"}}, alert("Slow")]}, END) == 2
+    found = AlertLog(path).read(END - timedelta(days=1), END + timedelta(seconds=1)).episodes
+    assert {episode.labels["alertname"] for episode in found} == {"(no alertname)", "Slow"}
+
+
+def test_what_two_alertmanagers_both_send_counts_once(tmp_path):
+    path = tmp_path / "alerts.jsonl"
+    for receiver in ("a", "b"):
+        for _ in range(2):
+            append(path, {"groupKey": receiver, "alerts": [alert("Slow")]}, END)
+    assert len(AlertLog(path).read(END - timedelta(days=1), END + timedelta(seconds=1)).episodes) == 1

@@ -1,9 +1,10 @@
-"""The alert log, filled with what a real Alertmanager really sends to its webhook."""
+"""`watchbell alerts receive`, and what a real Alertmanager really sends to it."""
 
-import json
-import threading
+import os
+import re
+import subprocess
+import sys
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from watchbell.clock import SystemClock
 from watchbell.instants import format_instant
 from watchbell.reports.interface import CoverageStatus
-from watchbell.reports.sources.alert_log import AlertLog, append
+from watchbell.reports.sources.alert_log import AlertLog
 
 pytestmark = pytest.mark.service("alertmanager")
 
@@ -24,24 +25,18 @@ def log(tmp_path):
 
 
 @pytest.fixture
-def webhook(log):
-    """A receiver that appends each payload to the log."""
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self):
-            payload = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            append(log, payload, CLOCK.now())
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+def webhook(log, tmp_path, wait_for):
+    """`watchbell alerts receive` on a free port, writing to the log; it has to end by itself when asked to."""
+    (tmp_path / "config.toml").write_text(f'[sources.alert_log]\npath = "{log}"\n')
+    arguments = [sys.executable, "-P", "-m", "watchbell_cli", "alerts", "receive", "--listen", "127.0.0.1:0"]
+    with (tmp_path / "receive.log").open("wb") as said:
+        process = subprocess.Popen(arguments, env=os.environ | {"WATCHBELL_HOME": str(tmp_path)}, stderr=said)
+    try:
+        wait_for(lambda: "records into" in (tmp_path / "receive.log").read_text(), "the receiver to listen")
+        yield re.search(r"http://127\.0\.0\.1:\d+", (tmp_path / "receive.log").read_text())[0]
+    finally:
+        process.terminate()
+        assert process.wait(15) == 0
 
 
 def test_what_alertmanager_sends_becomes_episodes_with_proof(alertmanager_maker, webhook, log, wait_for):

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 from watchbell.errors import StoreError, UsageError
 from watchbell.instants import format_instant, format_minute, parse_instant
 from watchbell.reports.interface import Coverage, CoverageStatus, Episode, Evidence
-from watchbell.reports.sources.heartbeats import HEARTBEATS, is_heartbeat
+from watchbell.reports.sources.heartbeats import HEARTBEATS, NAMELESS, is_heartbeat
 
 MAX_GAP = timedelta(hours=5)
 #: An alert without news for this long is taken for gone; no `repeat_interval` in use comes near.
@@ -222,10 +222,10 @@ def _alert(raw: Any) -> _Alert:
     status = raw["status"]
     if status not in ("firing", "resolved"):
         raise ValueError(f"an alert's status is firing or resolved, not {status!r}")
-    if not isinstance(raw["labels"], dict) or not raw["labels"].get("alertname"):
-        raise ValueError("an alert needs labels with an alertname")
+    if not isinstance(raw["labels"], dict):
+        raise ValueError("an alert's labels must be an object")
     return _Alert(
-        labels={str(name): str(value) for name, value in raw["labels"].items()},
+        labels={"alertname": NAMELESS} | {str(name): str(value) for name, value in raw["labels"].items()},
         start=parse_instant(raw["startsAt"]),
         end=parse_instant(raw["endsAt"]) if status == "resolved" else None,  # 0001-01-01 while it fires
         annotations={str(name): str(value) for name, value in (raw.get("annotations") or {}).items()},

@@ -12,7 +12,7 @@ from watchbell.errors import SourceError
 from watchbell.instants import parse_instant
 from watchbell.reports.interface import Coverage, CoverageStatus, Episode, Evidence, Silence
 from watchbell.reports.sources.access import Access
-from watchbell.reports.sources.heartbeats import HEARTBEATS, is_heartbeat
+from watchbell.reports.sources.heartbeats import HEARTBEATS, NAMELESS, is_heartbeat
 from watchbell.reports.sources.http import Deadline, JsonReader
 
 #: `disabled` is a single instance without a cluster.
@@ -88,7 +88,7 @@ def _texts(raw: Mapping[str, Any]) -> dict[str, str]:
 def _episode(raw: dict[str, Any]) -> Episode:
     # endsAt is only when Alertmanager will forget the alert unless it is told again.
     return Episode(
-        labels=_texts(raw["labels"]),
+        labels={"alertname": NAMELESS} | _texts(raw["labels"]),
         start=parse_instant(raw["startsAt"]),
         end=None,
         annotations=_texts(raw.get("annotations") or {}),

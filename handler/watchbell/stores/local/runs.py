@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -25,6 +24,7 @@ from watchbell.stores.local.run_rows import (
     version_from_row,
 )
 from watchbell.stores.local.task_index import write_gaps
+from watchbell.stores.report_body import pack, unpack
 from watchbell.tasks import Task, task_from_json
 
 # Only the attempt that holds a run may write to it: the token names the process, the attempt number fences.
@@ -164,13 +164,12 @@ class LocalRuns:
             return _get(connection, run.task_id, run.fire_time)
 
     def save_report(self, run: Run, report: Mapping[str, Any], *, verdict: str, source_error: str | None) -> None:
-        body = zlib.compress(json.dumps(report, separators=(",", ":")).encode())
         with self._database.write() as connection:
             values = {"verdict": verdict, "source_error": source_error}
             self._update(connection, run, "verdict = :verdict, source_error = :source_error", values)
             connection.execute(
                 "INSERT OR REPLACE INTO reports (task_id, fire_time, body) VALUES (?, ?, ?)",
-                (run.task_id, run.fire_time, body),
+                (run.task_id, run.fire_time, pack(report)),
             )
 
     def saved_report(self, task_id: str, fire_time: str) -> dict[str, Any] | None:
@@ -178,7 +177,7 @@ class LocalRuns:
             row = connection.execute(
                 "SELECT body FROM reports WHERE task_id = ? AND fire_time = ?", (task_id, fire_time)
             ).fetchone()
-        return None if row is None else json.loads(zlib.decompress(row["body"]))
+        return None if row is None else unpack(row["body"], f"{task_id}@{fire_time}")
 
     def write_intent(self, run: Run, part: PartState) -> str | None:
         with self._database.write() as connection:

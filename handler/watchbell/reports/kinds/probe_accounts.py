@@ -59,14 +59,19 @@ def from_result(result: Result) -> ProbeAccount:
     )
 
 
-def read_recorded(material: Material, params: Mapping[str, Any], *, is_wanted: bool) -> list[Recorded]:
-    """Ask every source that speaks PromQL for its blackbox probes; raises SourceError when a required one fails."""
+def parse_blackbox(params: Mapping[str, Any]) -> str:
+    """Return the label part of the selector in `params.blackbox`, empty for all probes; raises SourceError."""
     selector = params.get("blackbox")
     if selector is not None and not isinstance(selector, bool | str):
         raise SourceError(f'params.blackbox must be true, false, or a selector such as {METRIC}{{job="blackbox"}}')
+    return parse_selector(selector) if isinstance(selector, str) else ""
+
+
+def read_recorded(material: Material, params: Mapping[str, Any], *, is_wanted: bool) -> list[Recorded]:
+    """Ask every source that speaks PromQL for its blackbox probes; raises SourceError when a required one fails."""
+    selector, labels = params.get("blackbox"), parse_blackbox(params)
     if not (is_wanted if selector is None else selector):
         return []
-    labels = parse_selector(selector) if isinstance(selector, str) else ""
     if selector and not material.queriers:
         raise SourceError("params.blackbox needs a Prometheus; set WATCHBELL_PROMETHEUS_URL")
     recorded = _read_all(material, labels)

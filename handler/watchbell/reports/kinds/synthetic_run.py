@@ -19,7 +19,14 @@ from watchbell.reports import wording
 from watchbell.reports.analysis.probe_history import State
 from watchbell.reports.interface import Coverage, CoverageStatus, Number, Report, Section, Verdict, Window
 from watchbell.reports.kinds.material import Material, headline
-from watchbell.reports.kinds.probe_accounts import ProbeAccount, Recorded, each_once, from_result, read_recorded
+from watchbell.reports.kinds.probe_accounts import (
+    ProbeAccount,
+    Recorded,
+    each_once,
+    from_result,
+    parse_blackbox,
+    read_recorded,
+)
 from watchbell.reports.params import Fields
 from watchbell.reports.probes.interface import Probe
 from watchbell.reports.probes.plan import EXAMPLE, parse_probes
@@ -49,6 +56,7 @@ def build(material: Material) -> Report:
 
 def read_params(params: Mapping[str, Any]) -> tuple[list[Probe], int]:
     """Return the probes to run, and how many days a certificate should still last; raises SourceError."""
+    parse_blackbox(params)
     days = Fields(params, "params", KNOWN_PARAMS).whole("certificate_days", least=0, most=MOST_CERTIFICATE_DAYS)
     return parse_probes(params), CERTIFICATE_DAYS if days is None else days
 

@@ -151,6 +151,12 @@ def test_what_still_fires_is_told_with_its_owner_and_the_end_of_its_silence():
     )
 
 
+def test_an_owner_beside_a_team_stays_a_label():
+    (line,) = build(firing(team="payments", owner="eva"), TrueHistory().window()).still_firing
+    assert line.startswith("Down (page) owner=eva pod=web-1: for 5 h")
+    assert line.endswith(", owner payments")
+
+
 def test_an_alert_that_came_and_went_often_is_one_line():
     report = build(paged(5, 4, 3, 0.1), TrueHistory().window())
     assert section(report, "New").lines == (

@@ -74,7 +74,7 @@ def test_an_alert_that_fires_and_resolves_is_in_the_report_with_its_true_times(
     assert report.verdict is Verdict.DEGRADED
     assert [(n.name, n.value) for n in report.numbers[:3]] == [("new", 1), ("resolved", 0), ("still firing", 1)]
     assert [one.status for one in report.coverage] == [CoverageStatus.OK, CoverageStatus.OK]
-    assert report.still_firing[0].startswith("Switched (page) team=web: for ")
+    assert report.still_firing[0].startswith("Switched (page): for ")
 
     prometheus_maker.rules(SWITCHED.format(value=0))
     server.reload()

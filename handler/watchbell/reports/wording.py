@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from watchbell.reports.analysis.ownership import OWNER_LABELS, owner_of
+from watchbell.reports.analysis.ownership import owner_label, owner_of
 from watchbell.reports.interface import AlertSummary, Episode, Silence
 
 MAX_LABELS = 6
@@ -71,7 +71,8 @@ def owned(labels: Mapping[str, str]) -> str:
 def still_firing(episode: Episode, now: datetime, timezone: str, *, silenced_until: datetime | None = None) -> str:
     """Return one line: what fires, for how long at `now`, since when, whose it is, and until when it is silenced."""
     age = duration((now - episode.start).total_seconds())
-    labels = {name: value for name, value in episode.labels.items() if name not in OWNER_LABELS}
+    told_apart = owner_label(episode.labels)
+    labels = {name: value for name, value in episode.labels.items() if name != told_apart}
     silenced = f", silenced until {moment(silenced_until, timezone)}" if silenced_until else ""
     return f"{alert(labels)}: for {age}, since {moment(episode.start, timezone)}{owned(episode.labels)}{silenced}"
 

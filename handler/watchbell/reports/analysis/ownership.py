@@ -12,7 +12,13 @@ RUNBOOK_ANNOTATIONS = ("runbook_url", "runbook")
 
 def owner_of(labels: Mapping[str, str]) -> str | None:
     """Return who is to look at an alert with these labels, None where they do not say."""
-    return next((labels[name] for name in OWNER_LABELS if labels.get(name)), None)
+    name = owner_label(labels)
+    return labels[name] if name else None
+
+
+def owner_label(labels: Mapping[str, str]) -> str | None:
+    """Return under which label the owner stands."""
+    return next((name for name in OWNER_LABELS if labels.get(name)), None)
 
 
 def runbook_of(annotations: Mapping[str, str]) -> str | None:

@@ -14,7 +14,7 @@ import pytest
 from contracts.conftest import START, add, at, claim, claimed, expectation, new_owner, plan, raw_task, replace_task
 from contracts.test_store_races import ids, part
 from fakes.dynamodb import new_tables
-from fakes.dynamodb_faults import BROKEN, FAULTS, LOST, THROTTLED, UNREACHABLE, WELL, Faults
+from fakes.dynamodb_faults import BROKEN, FAULTS, IN_CONFLICT, LOST, THROTTLED, UNREACHABLE, WELL, Faults
 from watchbell.claims import Status, plan_move
 from watchbell.errors import LeaseLost, StoreError, TryAgain
 from watchbell.instants import MINUTE, format_minute
@@ -214,7 +214,8 @@ def test_one_fault_at_each_kind_of_request_changes_nothing(tables: str, act: Any
         answers.append(ready())
         fault.none()
     client.close()
-    assert {kind for _, kind in fault.met} == set(FAULTS)
+    writes = act is not do_look
+    assert {kind for _, kind in fault.met} == set(FAULTS) - (set() if writes else {IN_CONFLICT})
     assert answers == [answers[0]] * len(answers)
 
 
@@ -239,6 +240,18 @@ def test_what_could_not_be_asked_for_at_all_is_busy_not_empty_and_works_later(
             call()
     fault.none()
     assert claimed(store, at("09:00:02"), owner).owner == owner
+
+
+def test_a_conflict_that_does_not_end_is_busy_not_lost(
+    store: DynamoStore, fault: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("watchbell.stores.dynamodb.connection._FIRST_PAUSE_SECONDS", 0.0001)
+    add(store, raw_task())
+    fault.always(IN_CONFLICT, WRITES)
+    with pytest.raises(TryAgain, match="are busy"):
+        claim(store, at("09:00:01"))
+    fault.none()
+    assert claim(store, at("09:00:02")).moved
 
 
 def test_a_claim_whose_every_answer_was_lost_is_found_to_be_ones_own_when_it_is_tried_again(

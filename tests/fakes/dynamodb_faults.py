@@ -11,8 +11,10 @@ from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 
-LOST, UNREACHABLE, THROTTLED, BROKEN, WELL = "lost", "unreachable", "throttled", "broken", "well"
-FAULTS = (LOST, UNREACHABLE, THROTTLED, BROKEN)
+LOST, UNREACHABLE, THROTTLED, BROKEN, IN_CONFLICT = "lost", "unreachable", "throttled", "broken", "in conflict"
+WELL = "well"
+#: What may become of any request; a conflict with somebody else's transaction only of one that writes.
+FAULTS = (LOST, UNREACHABLE, THROTTLED, BROKEN, IN_CONFLICT)
 
 
 class Faults:
@@ -55,7 +57,8 @@ class Faults:
         operation = (operation.decode() if isinstance(operation, bytes) else operation).rpartition(".")[2]
         with self._lock:
             fault = self._decide(operation)
-        if fault == WELL:
+        writes = operation in ("TransactWriteItems", "PutItem", "UpdateItem", "DeleteItem")
+        if fault == WELL or (fault == IN_CONFLICT and not writes):
             return None
         self.met.append((operation, fault))
         if fault == LOST:
@@ -65,6 +68,11 @@ class Faults:
             raise ConnectTimeoutError(endpoint_url=request.url)
         if fault == THROTTLED:
             return _answer(request, 400, "ProvisionedThroughputExceededException")
+        if fault == IN_CONFLICT and operation == "TransactWriteItems":
+            reasons = [{"Code": "None"}, {"Code": "TransactionConflict", "Message": "a fault of the test"}]
+            return _answer(request, 400, "TransactionCanceledException", CancellationReasons=reasons)
+        if fault == IN_CONFLICT:
+            return _answer(request, 400, "TransactionConflictException")
         return _answer(request, 500, "InternalServerError")
 
 
@@ -76,6 +84,7 @@ class _Raw(io.BytesIO):
             yield chunk
 
 
-def _answer(request: Any, status: int, code: str) -> AWSResponse:
-    body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "a fault of the test"})
-    return AWSResponse(request.url, status, {"Content-Type": "application/x-amz-json-1.0"}, _Raw(body.encode()))
+def _answer(request: Any, status: int, code: str, **more: Any) -> AWSResponse:
+    said = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "a fault of the test", **more}
+    headers = {"Content-Type": "application/x-amz-json-1.0"}
+    return AWSResponse(request.url, status, headers, _Raw(json.dumps(said).encode()))

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from watchbell.clock import SystemClock
 from watchbell.errors import ConfigError, StoreError, TryAgain
 from watchbell.stores.dynamodb.attributes import Item, from_attributes, to_attributes
-from watchbell.stores.dynamodb.faults import CONDITION_FAILED, TRANSACTION_CANCELED, code_of, translated
+from watchbell.stores.dynamodb.faults import (
+    CONDITION_FAILED,
+    TRANSACTION_CANCELED,
+    TRANSACTION_CONFLICT,
+    code_of,
+    translated,
+)
 from watchbell.stores.dynamodb.requests import Key, Request, delete, put, update
 
 if TYPE_CHECKING:
@@ -30,6 +36,9 @@ _FIRST_PAUSE_SECONDS = 0.02
 _KEYS_A_BATCH = 100
 #: Enough to hide the way to a far region, few enough for a small machine.
 _AT_ONCE = 8
+
+#: Reasons for which a transaction was canceled that mean no more than "not now".
+_TRANSIENT = {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}
 
 _Argument = TypeVar("_Argument")
 _Answer = TypeVar("_Answer")
@@ -113,7 +122,12 @@ class Database:
     def call(self, operation: str, request: Request) -> dict[str, Any]:
         """Make one request; raises ConditionFailed, Refused, StoreError, or TryAgain when DynamoDB is busy."""
         assert self.meta is not None  # the schema is looked at before anything else is
-        return self._request(operation, request)
+        pauses = _Pauses(self.prefix)
+        while True:
+            try:
+                return self._request(operation, request)
+            except _Conflict:
+                pauses.make()
 
     def _request(self, operation: str, request: Request) -> dict[str, Any]:
         try:
@@ -204,15 +218,7 @@ class Database:
         A repeat after a lost answer is known to DynamoDB by its token, for ten minutes.
         """
         kinds = [{"Put" if "Item" in action else "Update": action} for action in actions]
-        request = {"TransactItems": kinds, "ClientRequestToken": secrets.token_hex(16)}
-        pauses = _Pauses(self.prefix)
-        while True:
-            try:
-                self.call("transact_write_items", request)
-            except _Conflict:
-                pauses.make()
-            else:
-                return
+        self.call("transact_write_items", {"TransactItems": kinds, "ClientRequestToken": secrets.token_hex(16)})
 
 
 class _Pauses:
@@ -252,6 +258,6 @@ def _meaning(error: Exception, prefix: str) -> Exception:
     codes = {reason.get("Code") for reason in reasons}
     if "ConditionalCheckFailed" in codes:
         return Refused([from_attributes(reason["Item"]) if reason.get("Item") else None for reason in reasons])
-    if codes & {"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"}:
+    if codes & _TRANSIENT or code_of(error) == TRANSACTION_CONFLICT:
         return _Conflict()
     return translated(error, prefix)

@@ -5,6 +5,8 @@ from typing import Any
 from watchbell.errors import StoreError, TryAgain, WatchbellError
 
 CONDITION_FAILED = "ConditionalCheckFailedException"
+#: What a plain write is told while a transaction is at work on its item.
+TRANSACTION_CONFLICT = "TransactionConflictException"
 TRANSACTION_CANCELED = "TransactionCanceledException"
 
 #: Busy, not broken; botocore has already tried several times.
@@ -17,7 +19,6 @@ _BUSY = {
     "ReplicatedWriteConflictException",
     "ServiceUnavailable",
     "ThrottlingException",
-    "TransactionConflictException",
     "TransactionInProgressException",
 }
 _CREDENTIALS = {

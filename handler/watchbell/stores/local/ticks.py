@@ -71,7 +71,7 @@ class LocalTicks:
                 " since_at = CASE WHEN holds OR told THEN since_at ELSE :at END,"
                 # What comes and goes is told again after an hour; what the operator believes anyway, daily.
                 " tell_at = CASE WHEN holds THEN tell_at WHEN told THEN told_at + :day"
-                "                ELSE max(:at, told_at + :hour) END",
+                "                ELSE max(:at, ifnull(told_at + :hour, :at)) END",
                 {"key": key, "detail": detail, "at": at, "day": _DAY, "hour": _HOUR},
             )
 

@@ -8,6 +8,7 @@ import pytest
 
 from watchbell.claims import Status
 from watchbell.settings import TOP_KEYS
+from watchbell.settings.hours import HOURS_KEYS
 from watchbell.settings.sources import SOURCE_KEYS
 from watchbell.tasks import Kind
 
@@ -41,7 +42,7 @@ def test_every_variable_that_the_program_reads_is_documented() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    keys = {*TOP_KEYS, *(key for keys in SOURCE_KEYS.values() for key in keys)} - {"sources"}
+    keys = {*TOP_KEYS, *HOURS_KEYS, *(key for keys in SOURCE_KEYS.values() for key in keys)} - {"sources"}
     assert {key for key in keys if key not in text("settings.md")} == set()
 
 

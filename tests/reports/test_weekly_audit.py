@@ -325,6 +325,19 @@ def test_a_runbook_that_no_source_tells_of_is_no_data_and_not_missing():
     assert not [line for line in hygiene(history) if "runbook" in line]
 
 
+@pytest.mark.parametrize(("annotations", "told"), [({"runbook": RUNBOOK}, "yes"), ({"summary": "slow"}, "none")])
+def test_a_runbook_may_be_told_by_the_alert_itself(annotations, told):
+    class Annotated(TrueHistory):
+        def read(self, start, end):
+            evidence = super().read(start, end)
+            episodes = tuple(replace(one, annotations=annotations) for one in evidence.episodes)
+            return replace(evidence, episodes=episodes, rules=())
+
+    history = Annotated(days=8)
+    history.add(SLOW, [(7 * DAY, 7 * DAY + HOUR)])
+    assert section(build(history, history.window(days=7)), "Each rule in detail").rows[0][8] == told
+
+
 def test_that_a_rule_did_not_fire_is_only_said_of_a_long_watched_window():
     history = TrueHistory(days=40)
     history.add(TrueRule(name="Silent", **GOOD), [])

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
@@ -68,8 +69,9 @@ def find_task(store: Store, text: str) -> Task:
 
 def known_id(store: Store, text: str) -> str:
     """Return the id that `text` means, also of a removed task; history is there while the definitions are broken."""
-    if _WHOLE_ID.fullmatch(text) and store.tasks.expectation(text) is not None:
-        return text
+    with suppress(ConfigError):
+        if _WHOLE_ID.fullmatch(text) and store.tasks.expectation(text) is not None:
+            return text
     names = dict.fromkeys(store.runs.known_task_ids(), "")
     try:
         names |= {task.id: task.name for task in store.tasks.listing().tasks}

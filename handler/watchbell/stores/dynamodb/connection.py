@@ -159,9 +159,9 @@ class Database:
             answer = self.call("batch_get_item", {"RequestItems": {table: {"Keys": batch, "ConsistentRead": True}}})
             found += [from_attributes(item) for item in answer["Responses"].get(table, ())]
             left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
-            if left:
-                wanted += left
-                pauses.make()
+            wanted += left
+            if len(left) == len(batch):
+                pauses.make()  # not one of them
         return found
 
     def put(self, table: str, item: Item, condition: str = "", **values: Any) -> None:

@@ -108,7 +108,9 @@ class Ledger:
 
     def schedule_versions(self, task_id: str) -> list[ScheduleVersion]:
         items = self._ranges(task_id, SCHEDULE, f"{SCHEDULE}~")
-        return [version_of(item) for item in items if not self._is_before_horizon(item.get("end"))]
+        # Of a version that was lost (tables restored from backups of different age) its end may have been written.
+        known = (item for item in items if "cron" in item)
+        return [version_of(item) for item in known if not self._is_before_horizon(item.get("end"))]
 
     def _ranges(self, task_id: str, first: str, last: str, **request: Any) -> Iterator[Item]:
         condition = "task_id = :task AND fire_time BETWEEN :first AND :last"

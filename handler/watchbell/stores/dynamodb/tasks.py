@@ -55,7 +55,10 @@ class DynamoTasks:
 
     def find(self, task_id: str) -> Task | None:
         item = self._item(task_id)
-        return task_of(item) if item is not None and "definition" in item else None
+        if item is not None and "definition" in item:
+            with suppress(TaskError):
+                return task_of(item)
+        return None
 
     def change(self, change: Callable[[list[RawTask]], list[RawTask]], *, now: datetime) -> None:
         """See TaskStore. What differs is written, at most about 50 tasks in one transaction.

@@ -8,6 +8,7 @@ from watchbell.claims import Gap
 from watchbell.errors import UsageError
 from watchbell.instants import floor_minute, format_instant, format_minute
 from watchbell.json_shapes import why_to_json
+from watchbell.redaction import redact
 from watchbell.schedule import Schedule, Why
 from watchbell.stores.interface import Run
 from watchbell.tasks import Task
@@ -78,6 +79,7 @@ def why(task: str, at: datetime, as_json: bool) -> None:
         found = find_task(store, task)
         run = store.runs.find(found.id, format_minute(minute))
         gap = store.runs.gap_at(found.id, minute)
+        has_ticked = bool(store.ticks.records(minute))
     try:
         answer = found.schedule.why(minute)
     except ValueError as error:
@@ -86,17 +88,22 @@ def why(task: str, at: datetime, as_json: bool) -> None:
     if as_json:
         print_json(why_to_json(answer, run, gap))
     else:
-        _show_why(found, answer, minute, _what_happened(answer, run, gap, minute))
+        _show_why(found, answer, minute, _what_happened(answer, run, gap, minute, has_ticked=has_ticked))
 
 
-def _what_happened(answer: Why, run: Run | None, gap: Gap | None, minute: datetime) -> str:
+def _what_happened(answer: Why, run: Run | None, gap: Gap | None, minute: datetime, *, has_ticked: bool) -> str:
     if run is not None:
-        return f"{run.status}, started {format_instant(run.started_at)}"
+        trouble = run.error or run.source_error
+        return f"{run.status}, started {format_instant(run.started_at)}" + (f"; {redact(trouble)}" if trouble else "")
     if gap is not None:
         return f"none: {gap.status} ({gap.reason})"
     if not answer.due:
         return "none"
-    return "still to come" if minute > now() else "none: it is overdue, or the task was not like this then"
+    if minute > now():
+        return "still to come"
+    if not has_ticked:
+        return "none yet: no tick has come since; see `watchbell timer status`"
+    return "none: it is overdue, or the task was not like this then"
 
 
 def _show_why(task: Task, answer: Why, minute: datetime, happened: str) -> None:

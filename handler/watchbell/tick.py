@@ -134,6 +134,8 @@ class _Tick:
     def tell(self) -> None:
         """Let the operator hear of what went wrong, and of what is well again."""
         self.work.note_sources()
+        for gap in self.result.gaps:  # again: the run that came after it has taken it for over, and nobody was told
+            note_gap(self.services, gap)
         tell_operator(self.services, self.limits)
 
     def prune(self) -> None:

@@ -417,6 +417,16 @@ class TestTicksAndNotices:
         store.ticks.clear_notice("source:x", START)
         assert store.ticks.notices_to_tell(START + timedelta(days=2)) == []
 
+    def test_a_condition_that_ended_untold_and_comes_again_is_told(self, store: Store) -> None:
+        store.ticks.raise_notice("source:x", "x is failed", START)
+        store.ticks.clear_notice("source:x", START)
+        store.ticks.raise_notice("source:x", "x is failed", START)
+        [notice] = store.ticks.notices_to_tell(START)
+        store.ticks.notice_not_told([notice], START)
+        store.ticks.clear_notice("source:x", START)
+        store.ticks.raise_notice("source:x", "x is failed", START + timedelta(hours=2))
+        assert [n.key for n in store.ticks.notices_to_tell(START + timedelta(hours=2))] == ["source:x"]
+
     def test_a_condition_that_comes_and_goes_is_told_at_most_hourly(self, store: Store) -> None:
         told = []
         for minute in range(180):

@@ -94,8 +94,18 @@ def test_missed_fire_times_are_told_and_so_is_the_next_that_is_delivered(scene: 
     assert "recovered" in scene.ops_texts()[1]
 
 
-def test_a_source_that_cannot_be_believed_is_told_and_its_return_too(scene: Scene) -> None:
+def test_missed_fire_times_are_told_though_the_tick_that_finds_them_delivers_the_newest(scene: Scene) -> None:
     scene.add(cron="* * * * *")
+    for minute in ("09:00", "09:01", "12:01", "12:02"):
+        scene.tick(minute)
+    assert len(scene.slack.texts("C1")) == 4
+    *_, told, recovered = scene.ops_texts()
+    assert f"task {TASK} missed 179 fire time(s), 2026-11-22T09:02Z to 2026-11-22T12:00Z: no tick" in told
+    assert "recovered" in recovered
+
+
+def test_a_source_that_cannot_be_believed_is_told_and_its_return_too(scene: Scene) -> None:
+    scene.add(cron="0-3 9 * * *")
     process = scene.process()
     process.pipeline.coverage = (Coverage(source="prometheus", status=CoverageStatus.FAILED, detail="HTTP 503"),)
     for minute in ("09:00", "09:01", "09:02"):

@@ -114,7 +114,8 @@ def _failing(task: Task, runs: Sequence[Run]) -> Iterator[Check]:
     refusing = set.intersection(*map(_refused, runs)) if len(runs) == IN_A_ROW else set()
     if refusing:
         said = f"{named(sorted(refusing))} refused the last {IN_A_ROW} reports of {_name(task)}: {_why(runs[0])}"
-        yield problem("runs", said, f"mend the target: watchbell cron edit {task.id}", DELIVERY)
+        advice = f"mend what it names, or choose another target: watchbell cron edit {task.id}"
+        yield problem("runs", said, f"{advice}; then watchbell cron retry {task.id}", DELIVERY)
     elif len(runs) == IN_A_ROW and all(run.status is Status.FAILED for run in runs):
         said = f"the last {IN_A_ROW} runs of {_name(task)} failed: {_why(runs[0])}"
         yield problem("runs", said, f"watchbell cron logs {task.id}", runs[0].exit_code or DELIVERY)

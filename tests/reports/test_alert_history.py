@@ -80,6 +80,24 @@ def test_an_episode_that_began_just_before_the_window_is_not_new_in_it():
     assert read(told(series(range(-120, 1200, 60), lambda t: -120))) == [(-120, 1200)]
 
 
+@pytest.mark.parametrize(
+    ("restarts", "back_at", "expected"),
+    [
+        ((960,), 1080, [(600, 1500)]),
+        ((), 1080, [(600, 960), (1080, 1500)]),  # it really began anew
+        ((100, 1200), 1080, [(600, 960), (1080, 1500)]),  # restarts at other times
+        ((960,), 1260, [(600, 960), (1260, 1500)]),  # longer than a restart may take
+    ],
+)
+def test_a_restart_that_made_the_server_forget_since_when_is_no_new_firing(restarts, back_at, expected):
+    history = AlertHistory({}, restarts=[ZERO + at for at in restarts])
+    times = [*range(600, 960, 60), *range(back_at, 1500, 60)]
+    history.add(series(times, lambda t: 500 if t < 960 else back_at))
+    assert read(history) == expected
+    first = history.episodes(START, from_epoch_seconds(ZERO + 86400), read_from=START)[0]
+    assert first.active_at == from_epoch_seconds(ZERO + 500)
+
+
 def test_samples_that_two_chunks_share_count_once():
     first, second = series(range(600, 960, 60), lambda t: 600), series(range(900, 1200, 60), lambda t: 600)
     assert read(told(first, second)) == [(600, 1200)]

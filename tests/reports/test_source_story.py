@@ -64,7 +64,7 @@ def test_an_episode_tells_since_when_its_condition_held(server):
     assert (episode.active_at, episode.start) == (from_epoch_seconds(ZERO + 300), from_epoch_seconds(ZERO + 600))
 
 
-def test_a_restart_is_told_and_the_load_of_the_configuration_that_goes_with_it_is_not(server):
+def test_a_start_is_told_and_the_load_of_the_configuration_that_goes_with_it_is_not(server):
     server.ranges[STARTED] = [
         constant(STARTED, ZERO - 50_000, range(0, 7200, 240)),
         constant(STARTED, ZERO + 7260, range(7440, 86_400, 240)),
@@ -75,7 +75,7 @@ def test_a_restart_is_told_and_the_load_of_the_configuration_that_goes_with_it_i
     ]
     evidence = read(server)
     assert told(evidence) == [
-        (7260, None, "Prometheus eu:9090 restarted"),
+        (7260, None, "Prometheus eu:9090 started"),
         (36_001, None, "Prometheus eu:9090 reloaded its configuration and rules"),
         (48_000, None, "Prometheus eu:9090 could not reload its configuration or rules"),
     ]

@@ -2,7 +2,8 @@
 
 The value of ALERTS_FOR_STATE is the time at which the alert became active. It is written at each evaluation beside
 ALERTS, so firing samples with the same value are one episode, whatever holes lie between them, and a new value is a
-new episode, however close. An episode lasts from its first firing sample to one evaluation after its last.
+new episode, however close, unless the server was restarted in between. An episode lasts from its first firing sample
+to one evaluation after its last.
 """
 
 from bisect import bisect_left, bisect_right
@@ -22,6 +23,10 @@ DEFAULT_INTERVAL_SECONDS = 60.0
 NOT_LABELS = ("__name__", "alertstate")
 #: This many distances between samples of one alert name are enough to know how often its rule is evaluated.
 SPACINGS_SEEN = 200
+#: As long as Alertmanager takes an alert without news for still firing (`resolve_timeout`).
+LONGEST_RESTART_SECONDS = 300.0
+#: A process's start time is told this much too early: Linux counts it from its boot time in whole seconds.
+START_SECONDS_EARLY = 1.0
 LabelKey = tuple[tuple[str, str], ...]
 
 
@@ -49,6 +54,7 @@ class _Run:
     active_at: float | None
     first: float
     last: float
+    since: float | None = None  # the value of the first of them, where a restart changed it
 
 
 @dataclass(slots=True)
@@ -56,6 +62,7 @@ class AlertHistory:
     """Takes in samples, chunk after chunk in the order of time, and keeps only the bounds of each episode."""
 
     rules: Mapping[str, RuleFacts] = field(default_factory=dict)
+    restarts: Sequence[float] = ()  # when the server was started, oldest first
     _runs: dict[LabelKey, list[_Run]] = field(default_factory=lambda: defaultdict(list))
     _spacing: dict[str, Counter[float]] = field(default_factory=lambda: defaultdict(Counter))
 
@@ -85,12 +92,18 @@ class AlertHistory:
         nearness = 2.5 * max(rule.interval_seconds if rule else 0.0, DEFAULT_INTERVAL_SECONDS)
         for new in found:
             run = runs[-1] if runs else None
-            if run and _is_same(run, new.first, new.active_at, nearness):
+            if run and (_is_same(run, new, nearness) or self._is_restart_between(run.last, new.first)):
                 self._spacing[alertname][round(new.first - run.last, 3)] += 1
+                run.since = run.active_at if run.since is None else run.since
                 run.last = new.last
                 run.active_at = run.active_at if new.active_at is None else new.active_at
             else:
                 runs.append(new)
+
+    def _is_restart_between(self, before: float, after: float) -> bool:
+        """Say whether a new value means only that the server forgot the old one, as it does for a short `for`."""
+        index = bisect_right(self.restarts, before - START_SECONDS_EARLY)
+        return index < len(self.restarts) and self.restarts[index] <= after <= before + LONGEST_RESTART_SECONDS
 
     def _learn_spacing(self, alertname: str, times: Sequence[float], runs: list[_Run]) -> None:
         spacing = self._spacing[alertname]
@@ -110,16 +123,17 @@ class AlertHistory:
     ) -> tuple[Episode, ...]:
         """Return the episodes that touch [start, end); samples were read from `read_from` on."""
         found: list[tuple[datetime, list[tuple[str, str]], Episode]] = []
-        since, until = epoch_seconds(read_from), epoch_seconds(end)
+        first, last = epoch_seconds(read_from), epoch_seconds(end)
         for key, runs in self._runs.items():
             alertname = dict(key).get("alertname", "")
             interval = self._interval(alertname)
             labels = {name: value for name, value in key if name not in without_labels}
             order = sorted(labels.items())
             for run in runs:
-                begin, over = _bounds(run, interval, self.rules.get(alertname), since, until)
+                begin, over = _bounds(run, interval, self.rules.get(alertname), first, last)
                 if begin < end and (over is None or over >= start):
-                    active_at = None if run.active_at is None else min(begin, from_epoch_seconds(run.active_at))
+                    since = run.active_at if run.since is None else run.since
+                    active_at = None if since is None else min(begin, from_epoch_seconds(since))
                     found.append((begin, order, Episode(labels=labels, start=begin, end=over, active_at=active_at)))
         return tuple(episode for _, _, episode in sorted(found, key=itemgetter(0, 1)))
 
@@ -160,10 +174,10 @@ def _state_at(at: float, states: list[_Run]) -> float | None:
     return next((state.active_at for state in states if state.first <= at <= state.last), None)
 
 
-def _is_same(run: _Run, at: float, active: float | None, nearness: float) -> bool:
-    if active is None or run.active_at is None:
-        return at - run.last <= nearness  # without ALERTS_FOR_STATE only nearness can tell
-    return active == run.active_at
+def _is_same(run: _Run, new: _Run, nearness: float) -> bool:
+    if new.active_at is None or run.active_at is None:
+        return new.first - run.last <= nearness  # without ALERTS_FOR_STATE only nearness can tell
+    return new.active_at == run.active_at
 
 
 def _bounds(
@@ -171,9 +185,10 @@ def _bounds(
 ) -> tuple[datetime, datetime | None]:
     begin = run.first
     was_cut = run.first - read_from <= 1.5 * interval
-    if was_cut and run.active_at is not None:
+    since = run.active_at if run.since is None else run.since
+    if was_cut and since is not None:
         # It fired before the first sample read: since it became active plus the rule's `for`.
-        begin = min(run.first, run.active_at + (rule.hold_seconds if rule else 0.0))
+        begin = min(run.first, since + (rule.hold_seconds if rule else 0.0))
     over = run.last + interval
     # Not over before an evaluation that no longer had it has been completed, and so is readable.
     known = rule is None or rule.last_evaluation is None or rule.last_evaluation > run.last + interval / 2

@@ -124,6 +124,8 @@ class JsonReader:
             return f"cannot connect to {self.address}: {_connect_reason(error)}"
         if isinstance(error, httpx.TimeoutException):
             return f"{self.address} did not answer within {seconds:.0f} s"
+        if isinstance(error, httpx.ReadError) and "certificate" in str(error).lower():  # TLS 1.3 says so only now
+            return f"{self.address} wants another client certificate: see client_cert and client_key"
         if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.DecodingError):
             return f"{self.address} broke off its answer"
         if isinstance(error, httpx.LocalProtocolError):

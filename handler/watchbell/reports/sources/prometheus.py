@@ -20,7 +20,7 @@ from watchbell.reports.sources.alert_history import AlertHistory
 from watchbell.reports.sources.heartbeats import HEARTBEATS, is_heartbeat
 from watchbell.reports.sources.http import Deadline, JsonReader
 from watchbell.reports.sources.prometheus_api import Session, number
-from watchbell.reports.sources.prometheus_proof import Proof, Stretch, prove
+from watchbell.reports.sources.prometheus_proof import Proof, Story, Stretch, prove
 from watchbell.reports.sources.prometheus_rules import Rules
 
 MAX_GAP = timedelta(minutes=5)
@@ -76,7 +76,8 @@ class Prometheus:
         everything = (epoch_seconds(start), epoch_seconds(end))
         try:
             rules = Rules.parse(session.get("/api/v1/rules", {"type": "alert", "exclude_alerts": "true"})["groups"])
-            episodes = self._episodes(session, start, end, rules)
+            story = Story.read(session, start, end)
+            episodes = self._episodes(session, start, end, rules, story)
         except (SourceError, *STRANGE) as error:
             coverage = self._coverage(CoverageStatus.FAILED, self._words(error))
             return Watch(evidence=Evidence(coverage=coverage), unwatched=(everything,))
@@ -84,7 +85,7 @@ class Prometheus:
         is_trusted = not problems
         proof = Proof(unwatched=(everything,))
         try:
-            proof = prove(session, start, end, source=self.name, groups=rules.groups, max_gap=self._max_gap)
+            proof = prove(session, start, end, story, source=self.name, groups=rules.groups, max_gap=self._max_gap)
         except (SourceError, *STRANGE) as error:
             problems.append(self._words(error))
         problems += proof.problems
@@ -142,9 +143,11 @@ class Prometheus:
         if session.warnings:
             raise SourceError(f"{self._reader.address} answered only in part: {session.warnings[0]}")
 
-    def _episodes(self, session: Session, start: datetime, end: datetime, rules: Rules) -> tuple[Episode, ...]:
+    def _episodes(
+        self, session: Session, start: datetime, end: datetime, rules: Rules, story: Story
+    ) -> tuple[Episode, ...]:
         read_from = start - max(MARGIN, timedelta(seconds=3 * rules.longest_interval))
-        history = AlertHistory(rules.facts)
+        history = AlertHistory(rules.facts, story.starts)
         for series in session.samples(ALERT_SAMPLES, read_from, end):
             history.add(series)
         found = history.episodes(start, end, read_from=read_from, without_labels=self._replica_labels)

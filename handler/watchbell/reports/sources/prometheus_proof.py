@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 
 from watchbell.instants import epoch_seconds, format_minute, from_epoch_seconds
 from watchbell.reports.interface import Event
@@ -36,6 +37,46 @@ FAILURES_SECONDS = 240.0
 Stretch = tuple[float, float]
 
 
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What Prometheus says of its own life, and of the life of those that it scrapes: (Unix seconds, who, what)."""
+
+    starts: tuple[float, ...]
+    told: tuple[tuple[float, str, str], ...]
+
+    @classmethod
+    def read(cls, session: Session, start: datetime, end: datetime) -> "Story":
+        """Ask for [start, end]; raises SourceError, and what a strange shape raises."""
+        values: dict[str, dict[str, set[float]]] = defaultdict(lambda: defaultdict(set))
+        for series in session.points(STORY, _first_step(start, end, STORY_STEP), end, STORY_STEP):
+            for one in series:
+                name = str(one["metric"].get("__name__", ""))
+                told = {float(at if name == RELOAD_FAILED else value) for at, value in one["values"]}
+                values[name][str(one["metric"].get("instance", ""))] |= told
+        starts = values[STARTED]
+        events = [(at, who, "started") for who, times in starts.items() for at in times]
+        events += [
+            (at, who, "reloaded its configuration and rules")
+            for who, times in values[RELOADED].items()
+            for at in times
+            if not any(0 <= at - begun <= STARTING_SECONDS for begun in starts.get(who, ()))
+        ]
+        events += [
+            (first, who, "could not reload its configuration or rules")
+            for who, times in values[RELOAD_FAILED].items()
+            for first, _ in _stretches(times, STORY_STEP.total_seconds())
+        ]
+        return cls(tuple(sorted(at for times in starts.values() for at in times)), tuple(sorted(events)))
+
+    def events(self, start: datetime, end: datetime, source: str) -> list[Event]:
+        """Return what happened within [start, end)."""
+        return [
+            Event(at=_at(at), source=source, text=" ".join(f"Prometheus {who} {what}".split()))
+            for at, who, what in self.told
+            if epoch_seconds(start) <= at < epoch_seconds(end)
+        ]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """What Prometheus's own samples say: `unwatched` are the stretches (Unix seconds) without proof, oldest first."""
@@ -47,7 +88,14 @@ class Proof:
 
 
 def prove(
-    session: Session, start: datetime, end: datetime, *, source: str, groups: Collection[str], max_gap: timedelta
+    session: Session,
+    start: datetime,
+    end: datetime,
+    story: Story,
+    *,
+    source: str,
+    groups: Collection[str],
+    max_gap: timedelta,
 ) -> Proof:
     """Look at the samples of [start, end]; raises SourceError, and what a strange shape raises."""
     first, last, longest = epoch_seconds(start), epoch_seconds(end), max_gap.total_seconds()
@@ -66,7 +114,7 @@ def prove(
     return Proof(
         unwatched=tuple(sorted([*gaps, *(stretch for _, stretch in lasting)])),
         problems=tuple(problems),
-        events=(*told, *_story(session, start, end, source)),
+        events=(*told, *story.events(start, end, source)),
         newest=max(times, default=None),
     )
 
@@ -91,7 +139,8 @@ def _sampled(session: Session, start: datetime, end: datetime, max_gap: timedelt
 def _failures(session: Session, start: datetime, end: datetime, groups: Collection[str]) -> list[tuple[str, Stretch]]:
     """Return when groups of this server's rules failed to evaluate or missed their turn, as seen every four minutes."""
     found: dict[str, list[float]] = defaultdict(list)
-    for series in session.points(FAILURES, start, end, timedelta(seconds=FAILURES_SECONDS)):
+    step = timedelta(seconds=FAILURES_SECONDS)
+    for series in session.points(FAILURES, _first_step(start, end, step), end, step):
         for one in series:
             if (group := str(one["metric"].get("rule_group", ""))) in groups:
                 found[group.rpartition(";")[2]] += [float(at) for at, _ in one["values"]]
@@ -99,7 +148,13 @@ def _failures(session: Session, start: datetime, end: datetime, groups: Collecti
         (group, (first - FAILURES_SECONDS, last))
         for group, times in sorted(found.items())
         for first, last in _stretches(times, FAILURES_SECONDS)
+        if last > epoch_seconds(start)
     ]
+
+
+def _first_step(start: datetime, end: datetime, step: timedelta) -> datetime:
+    """Return from where steps lead to `end`: what happened last must be seen."""
+    return end - step * ceil((end - start) / step)
 
 
 def _stretches(times: Iterable[float], step: float) -> list[Stretch]:
@@ -111,32 +166,6 @@ def _stretches(times: Iterable[float], step: float) -> list[Stretch]:
         else:
             joined.append((at, at))
     return joined
-
-
-def _story(session: Session, start: datetime, end: datetime, source: str) -> list[Event]:
-    """Return the restarts and reloads within the window, of the server and those that it scrapes beside itself."""
-    values: dict[str, dict[str, set[float]]] = defaultdict(lambda: defaultdict(set))
-    for series in session.points(STORY, start, end, STORY_STEP):
-        for one in series:
-            metric = one["metric"]
-            told = {float(at if metric.get("__name__") == RELOAD_FAILED else value) for at, value in one["values"]}
-            values[str(metric.get("__name__", ""))][str(metric.get("instance", ""))] |= told
-    events = [(at, instance, "restarted") for instance, times in values[STARTED].items() for at in times]
-    for instance, times in values[RELOADED].items():
-        starts = values[STARTED].get(instance, set())
-        events += [
-            (at, instance, "reloaded its configuration and rules")
-            for at in times
-            if not any(0 <= at - begun <= STARTING_SECONDS for begun in starts)
-        ]
-    for instance, times in values[RELOAD_FAILED].items():
-        stretches = _stretches(times, STORY_STEP.total_seconds())
-        events += [(a, instance, "could not reload its configuration or rules") for a, _ in stretches]
-    return [
-        Event(at=_at(at), source=source, text=f"Prometheus {instance} {what}".replace("  ", " "))
-        for at, instance, what in sorted(events)
-        if epoch_seconds(start) <= at < epoch_seconds(end)
-    ]
 
 
 def _at(seconds: float) -> datetime:

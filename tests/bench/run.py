@@ -13,7 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from figures import audit, claims, dynamodb, idle, index, schedules, sends, ticks
+from figures import audit, claims, cold, dynamodb, handing_on, idle, index, schedules, sends, ticks
 
 BENCHES: tuple[Callable[[], Iterator["object"]], ...] = (
     idle.figures,
@@ -24,6 +24,8 @@ BENCHES: tuple[Callable[[], Iterator["object"]], ...] = (
     sends.figures,
     audit.figures,
     dynamodb.figures,
+    handing_on.figures,
+    cold.figures,
 )
 
 

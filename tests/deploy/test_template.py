@@ -155,7 +155,7 @@ def test_no_statement_allows_more_than_it_has_to(resources: dict[str, Any]) -> N
     for one in [*statements(resources), *written]:
         actions = [one["Action"]] if isinstance(one["Action"], str) else one["Action"]
         assert not [action for action in actions if "*" in action], one
-        # CloudWatch has no resources for reading.
+        # Composite alarms can only be listed with *.
         assert one.get("Resource") != "*" or one["Sid"] == "ReadCloudWatch", one
 
 
@@ -164,13 +164,12 @@ _PLACES = {
     "TasksTable.Arn": "arn:aws:dynamodb:REGION:ACCOUNT:table/watchbell-tasks",
     "RunsTable.Arn": "arn:aws:dynamodb:REGION:ACCOUNT:table/watchbell-runs",
     "RunsQueue.Arn": "arn:aws:sqs:REGION:ACCOUNT:watchbell-runs",
-    "DeadLetters.Arn": "arn:aws:sqs:REGION:ACCOUNT:watchbell-dead-letters",
     "TickLogs.Arn": "arn:aws:logs:REGION:ACCOUNT:log-group:/watchbell/watchbell/tick:*",
     "DeliverLogs.Arn": "arn:aws:logs:REGION:ACCOUNT:log-group:/watchbell/watchbell/deliver:*",
     "AWS::Partition": "aws",
     "AWS::Region": "REGION",
     "AWS::AccountId": "ACCOUNT",
-    "ParameterPath": "/watchbell",
+    "ParameterPath": "watchbell",
 }
 
 

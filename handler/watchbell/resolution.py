@@ -79,6 +79,8 @@ def _text_parts(run: Run) -> list[PartState]:
 def _refuse_running(services: Services, run: Run) -> None:
     if run.status is Status.RUNNING and not is_abandoned(services, run):
         raise TryAgain(f"run {run.id} is running; wait for it to end")
+    if run.status is Status.QUEUED:
+        raise TryAgain(f"run {run.id} is queued; wait until it has been taken and has ended")
 
 
 def _refuse_stopped(services: Services, run: Run) -> None:

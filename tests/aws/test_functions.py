@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -162,3 +163,34 @@ def test_single_messages_that_the_queue_refuses_do_not_hold_up_the_others(cloud:
     with cloud.function("tick") as tick, pytest.raises(FunctionFailed, match="did not take 1 run"):
         tick.invoke(cloud.event)
     assert [json.loads(body)["task_id"] for body in cloud.sqs.bodies] == [OTHER]
+
+
+def test_a_warm_function_keeps_its_connections_and_reads_changed_settings(
+    cloud: Cloud, chat_server: ChatServer, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("workers = 1\n")
+    cloud.add(TASK)
+    with cloud.function("tick", WATCHBELL_CONFIG=str(config)) as tick:
+        assert tick.invoke(cloud.event)["runs"] == {"queued": 1}
+        cloud.add(OTHER)
+        assert tick.invoke(cloud.event)["runs"] == {"queued": 1}
+        assert (cloud.sqs.calls, cloud.sqs.connections) == (2, 1)
+        config.write_text("workers = 0\n")
+        assert tick.invoke(cloud.event)["exit_code"] == 3
+        config.write_text("workers = 2\n")
+        assert tick.invoke(cloud.event)["exit_code"] == 0
+
+
+def test_a_warm_function_reads_its_sources_anew(cloud: Cloud, monitoring: FakeMonitoring) -> None:
+    """Within one batch equal reads are made once; the next batch must not see old ones."""
+    cloud.add(TASK)
+    with cloud.function("tick") as tick, cloud.function("deliver") as deliver:
+        tick.invoke(cloud.event)
+        deliver.invoke(cloud.sqs.take())
+        first = len(monitoring.requests)
+        cloud.add(OTHER)
+        tick.invoke(cloud.event)
+        deliver.invoke(cloud.sqs.take())
+    assert first > 0
+    assert len(monitoring.requests) == 2 * first

@@ -7,9 +7,11 @@ import pytest
 from aws.conftest import Fleet
 from faults.scene import OPS, TASK, at
 from watchbell.batches import run_batch
+from watchbell.checkup.checks import Level
+from watchbell.checkup.ledger import check_runs
 from watchbell.claims import Status
 from watchbell.delivery.interface import NotSent
-from watchbell.errors import UsageError
+from watchbell.errors import TryAgain, UsageError
 from watchbell.queueing import Message
 from watchbell.tasks import Target
 
@@ -252,6 +254,21 @@ def test_what_ended_a_process_before_comes_last_and_alone(fleet: Fleet) -> None:
     fleet.deliver(*fleet.queue.messages)
     assert [sent.chat_id for sent in fleet.scene.slack.sends][-1] == "C0"
     assert len(fleet.scene.slack.sends) == 4
+
+
+def test_a_queued_run_cannot_be_retried_by_hand(fleet: Fleet) -> None:
+    fleet.scene.add()
+    fleet.tick("09:00:02")
+    with pytest.raises(TryAgain, match="is queued; wait"):
+        fleet.scene.retry(fleet.scene.run("09:00"))
+
+
+def test_doctor_says_when_nobody_takes_a_run_from_the_queue(fleet: Fleet) -> None:
+    fleet.scene.add(cron="0 9 * * *")
+    fleet.tick("09:00:02")
+    assert [check.level for check in check_runs(fleet.scene.store, at("09:59"))] == [Level.OK]
+    (check,) = check_runs(fleet.scene.store, at("10:01"))
+    assert (check.level, check.detail) == (Level.PROBLEM, f"{TASK}@{FIRE} is queued, and nobody takes it")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ class FakeSqs:
     def __init__(self) -> None:
         self.bodies: list[str] = []
         self.calls = 0
+        self.connections = 0
         self.refused: set[str] = set()
         self.is_down = False
         self._lock = threading.Lock()
@@ -92,6 +93,10 @@ def batch(*bodies: str) -> dict[str, Any]:
 def _handler_for(sqs: FakeSqs) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            sqs.connections += 1
 
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -100,6 +100,9 @@ def _stuck(runs: Sequence[Run], now: datetime) -> Iterator[Check]:
             who = f" by {run.owner.host.machine}" if run.owner else ""
             advice = "the next tick takes it up; is the timer alive? is that machine still there?"
             yield problem("runs", f"{run.id} is stuck: claimed{who}, and its lease is over", advice, STORE)
+        if run.status is Status.QUEUED and now - run.started_at > PATIENCE:
+            advice = "does the function that delivers run? its log, and the dead-letter queue, say why not"
+            yield problem("runs", f"{run.id} is queued, and nobody takes it", advice, STORE)
 
 
 def _waiting(runs: Sequence[Run], now: datetime) -> Iterator[Check]:

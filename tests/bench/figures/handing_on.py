@@ -21,9 +21,12 @@ def figures() -> Iterator[Figure]:
     if program("dynamodb-local") is None:
         print("no figures of handing on: DynamoDB Local is not installed (make services)", file=sys.stderr)
         return
-    with tempfile.TemporaryDirectory() as folder, dynamodb_local(Path(folder)) as url:
-        with patch.dict(os.environ, environment(url)):
-            costs = cost_of_handing_on(new_tables(), DUE, CARRIED_OUT)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        dynamodb_local(Path(folder)) as url,
+        patch.dict(os.environ, environment(url)),
+    ):
+        costs = cost_of_handing_on(new_tables(), DUE, CARRIED_OUT)
     yield Figure(
         name=f"{DUE:,} due: calls of SQS",
         ours=f"{costs.sqs_calls:,}",

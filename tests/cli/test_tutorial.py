@@ -25,7 +25,7 @@ def blocks(text: str, language: str) -> list[str]:
 def commands(number: int) -> list[str]:
     """Return the commands of one section."""
     section = re.split(r"^## ", TUTORIAL, flags=re.MULTILINE)[number]
-    return [line for block in blocks(section, "sh") for line in block.splitlines()]
+    return [line for block in blocks(section, "sh") for line in block.replace("\\\n", "").splitlines()]
 
 
 @pytest.fixture

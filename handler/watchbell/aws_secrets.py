@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
+from watchbell.aws_session import new_session
 from watchbell.errors import ConfigError, CredentialError, TryAgain
 
 _CONNECT_SECONDS = 3
@@ -66,7 +67,6 @@ class AwsSecrets:
     def _client(self, service: Service) -> Any:
         with self._lock:
             if service not in self._clients:
-                from boto3.session import Session
                 from botocore.config import Config
 
                 config = Config(
@@ -74,7 +74,7 @@ class AwsSecrets:
                     read_timeout=_READ_SECONDS,
                     retries={"mode": "standard", "total_max_attempts": _TRIES},
                 )
-                self._clients[service] = Session().client(service, config=config)
+                self._clients[service] = new_session().client(service, config=config)
             return self._clients[service]
 
 

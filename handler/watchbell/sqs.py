@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from watchbell.aws_session import new_session
 from watchbell.queueing import Message
 
 if TYPE_CHECKING:
@@ -56,11 +57,10 @@ class SqsQueue:
 
     @cached_property
     def _client(self) -> "SQSClient":
-        import boto3
         from botocore.config import Config
 
         # A message that may have been sent twice does no harm, so botocore may repeat.
         config = Config(
             connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 3}, max_pool_connections=32
         )
-        return boto3.client("sqs", config=config)
+        return new_session().client("sqs", config=config)

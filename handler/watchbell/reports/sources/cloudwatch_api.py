@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from watchbell.aws_session import new_session
 from watchbell.errors import SourceError
 from watchbell.reports.sources.http import Deadline
 
@@ -91,7 +92,6 @@ class CloudWatchApi:
 
 def _new_client(region: str | None) -> "CloudWatchClient":
     try:
-        import boto3
         import botocore.exceptions as faults
         from botocore.config import Config
     except ImportError:
@@ -99,7 +99,7 @@ def _new_client(region: str | None) -> "CloudWatchClient":
     retries: Any = {"mode": "standard", "total_max_attempts": _TRIES}
     config = Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries=retries)
     try:
-        return boto3.session.Session().client("cloudwatch", region_name=region, config=config)
+        return new_session().client("cloudwatch", region_name=region, config=config)
     except faults.BotoCoreError as error:
         raise SourceError(_what_broke(error)) from None
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from watchbell.aws_session import new_session
 from watchbell.clock import SystemClock
 from watchbell.errors import ConfigError, StoreError, TryAgain
 from watchbell.stores.dynamodb.attributes import Item, from_attributes, to_attributes
@@ -66,12 +67,11 @@ class _Conflict(Exception):
 
 def new_client() -> "DynamoDBClient":
     """Make a client by AWS's standard settings; a loss is noticed in seconds, not in botocore's minutes."""
-    import boto3
     from botocore.config import Config
 
     retries: Any = {"mode": "standard", "total_max_attempts": _TRIES}
     config = Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries=retries)
-    return boto3.session.Session().client("dynamodb", config=config)
+    return new_session().client("dynamodb", config=config)
 
 
 class Database:

@@ -10,7 +10,7 @@ import pytest
 
 from fakes.bundle import build
 from fakes.chat_server import SAMPLE_TOKENS, ChatServer
-from fakes.dynamodb import dynamodb_local, environment, new_tables
+from fakes.dynamodb import environment, new_tables
 from fakes.lambda_runtime import LambdaRuntime
 from fakes.monitoring import FakeMonitoring
 from fakes.sqs import FakeSqs
@@ -79,12 +79,6 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the unpacked bundle for this machine."""
     return build(tmp_path_factory.mktemp("bundle"))
-
-
-@pytest.fixture(scope="session")
-def dynamodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with dynamodb_local(tmp_path_factory.mktemp("dynamodb")) as url:
-        yield url
 
 
 class Cloud:

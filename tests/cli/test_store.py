@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from cli.conftest import Ended
-from contracts.conftest import dynamodb_url, tables  # noqa: F401  fixtures
 from fakes.dynamodb import shared_client
 from watchbell.settings import load_settings
 from watchbell_cli.timer_hosts import carried, home_of, left_out
@@ -59,7 +58,7 @@ class TestLocal:
 
 
 @pytest.fixture
-def shared(home: Path, tables: str, monkeypatch: pytest.MonkeyPatch) -> str:  # noqa: F811
+def shared(home: Path, tables: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A store in DynamoDB, and no home."""
     monkeypatch.setenv("WATCHBELL_STORE", f"dynamodb:{tables}")
     return tables

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from cli.conftest import Ended, command
-from contracts.conftest import dynamodb_url, tables  # noqa: F401  fixtures
 from fakes.chat_server import ChatServer
 from fakes.monitoring import FakeMonitoring
 
@@ -58,7 +57,7 @@ def ended(process: "subprocess.Popen[str]") -> dict[str, Any]:
 
 
 @pytest.fixture
-def fleet(home: Path, tables: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:  # noqa: F811
+def fleet(home: Path, tables: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
     monkeypatch.setenv("WATCHBELL_STORE", f"dynamodb:{tables}")
     with ChatServer() as chats, FakeMonitoring() as monitoring:
         yield Fleet(tmp_path, chats, monitoring)

@@ -776,19 +776,3 @@ def open_as_nobody(home: str) -> str:
     with pytest.raises(StoreError) as caught:
         LocalStore(Path(home))
     return str(caught.value)
-
-
-@pytest.mark.parametrize("damage", [b"", b"not compressed at all"])
-def test_a_damaged_report_is_a_store_error_that_names_the_run(tmp_path: Path, damage: bytes) -> None:
-    store = LocalStore(tmp_path)
-    add(store, raw_task())
-    run = claimed(store, at("09:00"))
-    store.runs.save_report(run, {"title": "a report"}, verdict="OK", source_error=None)
-    store.close()
-    connection = sqlite3.connect(tmp_path / "scheduler.db", isolation_level=None)
-    connection.execute("UPDATE reports SET body = ?", (damage,))
-    connection.close()
-    store = LocalStore(tmp_path)
-    with pytest.raises(StoreError, match=run.id):
-        store.runs.saved_report(run.task_id, run.fire_time)
-    store.close()

@@ -21,8 +21,9 @@ from contracts.conftest import (
 )
 from watchbell.claims import GapStatus, Move, Status
 from watchbell.deliveries import PartState
-from watchbell.errors import LeaseLost
+from watchbell.errors import LeaseLost, StoreError
 from watchbell.stores.interface import Settlement, Store, TickRecord
+from watchbell.stores.report_body import pack
 
 TASK = "a1b2c3d4e5f6"
 PART = PartState(target="console:stdout", part=1, of=1, outcome=None, intent_at=at("09:00:05"))
@@ -212,6 +213,17 @@ class TestDurability:
         found = two.runs.find(TASK, run.fire_time)
         assert found is not None
         assert found.parts == (DELIVERED,)
+
+    @pytest.mark.parametrize("keep", [0, 10], ids=["gone", "cut off"])
+    def test_a_damaged_report_is_an_error_that_names_the_run(self, backend: Backend, keep: int) -> None:
+        """Promise 7."""
+        store = backend.open()
+        add(store, raw_task())
+        run = claimed(store, at("09:00:01"))
+        store.runs.save_report(run, {"title": "x"}, verdict="OK", source_error=None)
+        backend.damage_report(run, pack({"title": "x"})[:keep])
+        with pytest.raises(StoreError, match=f"{run.id} is damaged"):
+            backend.open().runs.saved_report(TASK, run.fire_time)
 
     @pytest.mark.parametrize(
         ("change", "reason"),

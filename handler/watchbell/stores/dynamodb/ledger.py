@@ -1,7 +1,5 @@
 """What the runs table tells of runs, ranges and schedules: the reading half of the run store."""
 
-import json
-import zlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -24,6 +22,7 @@ from watchbell.stores.dynamodb.items import (
     version_of,
 )
 from watchbell.stores.interface import Run, ScheduleVersion
+from watchbell.stores.report_body import unpack
 
 _PAGE = 25
 
@@ -46,8 +45,7 @@ class Ledger:
             raise StoreError(
                 f"the report of run {task_id}@{fire_time} is incomplete in the table {self._database.runs}"
             )
-        report: dict[str, Any] = json.loads(zlib.decompress(b"".join(found[key["fire_time"]] for key in keys)))
-        return report
+        return unpack(b"".join(found[key["fire_time"]] for key in keys), f"{task_id}@{fire_time}")
 
     def delivered_since(self, task_id: str, fire_time: str) -> bool:
         run = self._run_item(task_id, fire_time)

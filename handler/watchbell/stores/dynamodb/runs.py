@@ -4,9 +4,7 @@ A run's parts are attributes of its item, so that an intent or an outcome is one
 """
 
 import hashlib
-import json
 import secrets
-import zlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,6 +32,7 @@ from watchbell.stores.dynamodb.ledger import Ledger, report_keys
 from watchbell.stores.dynamodb.live import LiveRuns
 from watchbell.stores.dynamodb.requests import Request, assignments, put, update
 from watchbell.stores.interface import ClaimResult, Owner, Run, Settlement
+from watchbell.stores.report_body import pack
 from watchbell.tasks import Task
 
 _IS_NEW = "attribute_not_exists(#task_id)"
@@ -230,7 +229,7 @@ class DynamoRuns(Ledger):
 
     def save_report(self, run: Run, report: Mapping[str, Any], *, verdict: str, source_error: str | None) -> None:
         """See RunStore. The pieces are written first, under keys of their own; then the run names them."""
-        body = zlib.compress(json.dumps(report, separators=(",", ":")).encode())
+        body = pack(report)
         pieces = [body[start : start + _CHUNK_BYTES] for start in range(0, len(body), _CHUNK_BYTES)]
         digest = hashlib.sha256(body).hexdigest()[:16]
         kept = max(run.due_at + self._keep_history, run.deliver_until + _LONGEST_OPEN)

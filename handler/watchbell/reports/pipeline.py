@@ -5,6 +5,7 @@ from importlib import import_module
 
 from watchbell.clock import Clock, SystemClock
 from watchbell.errors import SourceError, WatchbellError
+from watchbell.reports import collector
 from watchbell.reports.analysis.hours import DEFAULT_HOURS, Hours
 from watchbell.reports.interface import Pipeline, Report, ReportRequest, Source
 from watchbell.reports.kinds.material import Material, Querier, notice
@@ -44,8 +45,9 @@ class BuiltinPipeline:
     def build(self, request: ReportRequest) -> Report:
         """Build the report; raises SourceError when it cannot."""
         material = self.material(request)
-        report = _builder(request.kind)(material)
-        return illustrated(report, material) if self._charts and request.kind in ILLUSTRATED else report
+        with collector.held():
+            report = _builder(request.kind)(material)
+            return illustrated(report, material) if self._charts and request.kind in ILLUSTRATED else report
 
     def material(self, request: ReportRequest) -> Material:
         """Return all that there is to answer a request with; whoever asks, equal reads are made once."""

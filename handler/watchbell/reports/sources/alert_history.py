@@ -63,6 +63,7 @@ class AlertHistory:
 
     rules: Mapping[str, RuleFacts] = field(default_factory=dict)
     restarts: Sequence[float] = ()  # when the server was started, oldest first
+    _keys: dict[LabelKey, LabelKey] = field(default_factory=dict)
     _runs: dict[LabelKey, list[_Run]] = field(default_factory=lambda: defaultdict(list))
     _spacing: dict[str, Counter[float]] = field(default_factory=lambda: defaultdict(Counter))
 
@@ -71,7 +72,7 @@ class AlertHistory:
         firing: dict[LabelKey, Sequence[float]] = {}
         states: dict[LabelKey, list[_Run]] = {}
         for one in series:
-            key = tuple(sorted((name, str(value)) for name, value in one.labels.items() if name not in NOT_LABELS))
+            key = self._key(one.labels)
             if one.labels["__name__"] == "ALERTS_FOR_STATE":
                 states[key] = _stretches(one)
             else:
@@ -81,6 +82,14 @@ class AlertHistory:
             times = times[bisect_right(times, runs[-1].last) :] if runs else times
             if times:
                 self._extend(key, runs, times, states.get(key, []))
+
+    def _key(self, labels: Mapping[str, str]) -> LabelKey:
+        """Return the labels of the alert itself; each chunk has the same ones again."""
+        items = tuple(labels.items())
+        if (known := self._keys.get(items)) is None:
+            known = tuple(sorted((name, str(value)) for name, value in items if name not in NOT_LABELS))
+            self._keys[items] = known
+        return known
 
     def _extend(self, key: LabelKey, runs: list[_Run], times: Sequence[float], states: list[_Run]) -> None:
         alertname = dict(key).get("alertname", "")

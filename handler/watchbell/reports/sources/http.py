@@ -6,6 +6,7 @@ Every failure is a SourceError of one line that names the address without user, 
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Unpack
 
 import httpx
@@ -41,6 +42,20 @@ class Deadline:
         return left
 
 
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer that has come and has not been parsed; parsing takes as long as coming, and may go on beside it."""
+
+    response: httpx.Response
+    body: bytes
+    address: str
+    path: str
+
+    def parsed(self, ready: Callable[[bytes], bytes]) -> Any:
+        """Return the value; `ready` may rewrite its JSON before. Raises SourceError."""
+        return _parse(self.response, ready(self.body), self.address, self.path)
+
+
 class JsonReader:
     """Reads JSON below one address. Safe to share between threads; connects at the first request."""
 
@@ -65,19 +80,24 @@ class JsonReader:
         """Return the parsed answer to a GET."""
         return self._read("GET", path, deadline, params=params)
 
-    def post(self, path: str, form: Form, deadline: Deadline, *, ready: Callable[[bytes], bytes] = bytes) -> Any:
-        """Return the parsed answer to a form sent by POST; `ready` may rewrite its JSON before it is parsed."""
-        return self._read("POST", path, deadline, ready, data=form)
+    def post(self, path: str, form: Form, deadline: Deadline) -> Any:
+        """Return the parsed answer to a form sent by POST, for queries too long for an address."""
+        return self._read("POST", path, deadline, data=form)
+
+    def fetch(self, path: str, form: Form, deadline: Deadline) -> Fetched:
+        """Return the answer to a form sent by POST before it is parsed; a refusal is raised already."""
+        response, body = self._exchange("POST", path, deadline, data=form)
+        if not response.is_success:
+            _parse(response, body, self.address, path)
+        return Fetched(response, body, self.address, path)
 
     def look(self, path: str, deadline: Deadline) -> tuple[httpx.Response, bytes]:
         """Return the answer to a GET as it is, whatever its status; raises SourceError where there is none."""
         return self._exchange("GET", path, deadline)
 
-    def _read(
-        self, method: str, path: str, deadline: Deadline, ready: Callable[[bytes], bytes] = bytes, **content: Any
-    ) -> Any:
+    def _read(self, method: str, path: str, deadline: Deadline, **content: Any) -> Any:
         response, body = self._exchange(method, path, deadline, **content)
-        return _parse(response, ready(body), self.address, path)
+        return _parse(response, body, self.address, path)
 
     def _exchange(self, method: str, path: str, deadline: Deadline, **content: Any) -> tuple[httpx.Response, bytes]:
         if self._url is None:

@@ -8,11 +8,11 @@ from itertools import chain
 from math import ceil
 from queue import Empty, Queue
 from threading import Event, Thread
-from typing import Any
+from typing import Any, TypeVar
 
 from watchbell.instants import epoch_seconds
 from watchbell.reports.sources.alert_history import Samples
-from watchbell.reports.sources.http import AnswerTooLarge, Deadline, JsonReader
+from watchbell.reports.sources.http import AnswerTooLarge, Deadline, Fetched, JsonReader
 
 #: Prometheus refuses a range of more than 11,000 steps.
 MOST_STEPS = 10_000
@@ -20,7 +20,7 @@ CHUNK = timedelta(days=1)
 SMALLEST_CHUNK = timedelta(minutes=10)
 
 Series = list[dict[str, Any]]
-Query = Callable[[datetime, datetime], Series]
+Answer = TypeVar("Answer")
 
 
 @dataclass(slots=True)
@@ -51,16 +51,14 @@ class Session:
     def samples(self, selector: str, start: datetime, end: datetime) -> Iterator[list[Samples]]:
         """Yield the raw samples of [start, end), chunk after chunk; the next is fetched while one is being read."""
 
-        def query(since: datetime, until: datetime) -> Series:
+        def query(since: datetime, until: datetime) -> Fetched:
             seconds = ceil((until - since).total_seconds())
             # One millisecond before the end: windows are half open, range selectors are not.
             form = {"query": f"{selector}[{seconds}s]", "time": number(until - timedelta(milliseconds=1))}
-            answer = self.reader.post("/api/v1/query", form, self.deadline, ready=_flattened)
-            found: Series = self._data(answer)["result"]
-            return found
+            return self.reader.fetch("/api/v1/query", form, self.deadline)
 
-        answers = _ahead(answer for a, b in _chunks(start, end) for answer in _in_pieces(query, a, b))
-        return (list(map(_samples, answer)) for answer in answers)
+        for answer in _ahead(answer for a, b in _chunks(start, end) for answer in _in_pieces(query, a, b)):
+            yield list(map(_samples, self._data(answer.parsed(_flattened))["result"]))
 
     def points(self, promql: str, start: datetime, end: datetime, step: timedelta) -> Iterator[Series]:
         """Yield the values at each step of [start, end], in as many pieces as it takes."""
@@ -87,14 +85,17 @@ def _flattened(body: bytes) -> bytes:
 
 
 def _samples(raw: dict[str, Any]) -> Samples:
-    flat = list(chain.from_iterable(raw["values"]))
+    pairs = raw["values"]
+    flat = pairs[0] if len(pairs) == 1 else list(chain.from_iterable(pairs))
     times, values = flat[0::2], flat[1::2]
-    if len(times) != len(values) or not all(isinstance(at, int | float) for at in (*times[:1], *times[-1:])):
+    if len(times) != len(values) or not isinstance(times[0], int | float):
         raise ValueError("samples are pairs of a time and a value")
     return Samples(raw["metric"], times, values)
 
 
-def _in_pieces(query: Query, start: datetime, end: datetime, step: timedelta | None = None) -> Iterator[Series]:
+def _in_pieces(
+    query: Callable[[datetime, datetime], Answer], start: datetime, end: datetime, step: timedelta | None = None
+) -> Iterator[Answer]:
     """Yield the answers, halving the range while the answer is too large; a grid of steps is kept."""
     try:
         answer = query(start, end)
@@ -109,9 +110,9 @@ def _in_pieces(query: Query, start: datetime, end: datetime, step: timedelta | N
     yield from _in_pieces(query, middle if step is None else middle + step, end, step)
 
 
-def _ahead(answers: Iterator[Series]) -> Iterator[Series]:
+def _ahead(answers: Iterator[Answer]) -> Iterator[Answer]:
     """Yield the answers, and fetch the following one meanwhile."""
-    handed: Queue[Series | Exception | None] = Queue(1)
+    handed: Queue[Answer | Exception | None] = Queue(1)
     is_left = Event()
 
     def fetch() -> None:

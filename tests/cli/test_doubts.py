@@ -43,3 +43,9 @@ def test_settings_that_can_build_it_leave_nothing_to_say(watchbell: Run, home: P
     )
     assert watchbell(*NEW, "--kind", "synthetic_run").err == ""
     assert watchbell(*NEW, "--kind", "custom_investigation", "--param", "pipeline=desk").err == ""
+
+
+def test_where_it_is_not_known_which_sources_there_are_nothing_is_said_of_them(watchbell: Run, home: Path) -> None:
+    home.mkdir(mode=0o700)
+    (home / "integrations.json").write_text("{")
+    assert "can never be built" not in watchbell(*NEW, "--kind", "synthetic_run").err

@@ -8,6 +8,7 @@ from watchbell.errors import SourceError
 from watchbell.reports.pipelines.choose import choose, has_prompt
 from watchbell.settings import Settings
 from watchbell.settings.pipelines import BUILTIN, PipelineSettings
+from watchbell.settings.sources import UNREADABLE
 from watchbell.tasks import Kind, Task
 
 
@@ -54,7 +55,7 @@ def pipeline_of(task: Task, settings: Settings) -> PipelineSettings | None:
 def _refuse_params(task: Task, settings: Settings) -> None:
     """Read the params as the built-in kinds do; those that are not here have none."""
     params = {key: value for key, value in without_credentials(task.params).items() if key != "pipeline"}
-    speaks_promql = any(source.kind == "prometheus" for source in settings.sources)
+    speaks_promql = any(source.kind in ("prometheus", UNREADABLE) for source in settings.sources)
     if task.kind is Kind.CUSTOM_INVESTIGATION:
         _refuse_investigation(task, params, speaks_promql=speaks_promql)
     elif task.kind is Kind.SYNTHETIC_RUN:

@@ -18,7 +18,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
 from watchbell.afterwards import heartbeat_after
-from watchbell.claims import AHEAD
+from watchbell.claims import AHEAD, Status
 from watchbell.clock import SystemClock
 from watchbell.errors import ConfigError, TryAgain, UsageError, WatchbellError
 from watchbell.instants import floor_minute, format_minute, parse_instant
@@ -88,6 +88,8 @@ def _tick(event: Mapping[str, Any], context: "LambdaContext") -> dict[str, Any]:
         _emit(result, missed=sum(gap.count for gap in result.gaps), completed=result.exit_code not in _RAISED)
         _end_if_hung(result)
     statuses = Counter(str(run.status) for run in result.runs)
+    if statuses or result.gaps:
+        log.info("tick %s: %s", format_minute(minute), dict(statuses))
     return {
         "minute": format_minute(minute),
         "runs": dict(statuses),
@@ -177,6 +179,8 @@ def _emit(result: WorkResult, *, missed: int = 0, completed: bool = False) -> No
     if missed:
         metrics.add_metric("MissedFires", MetricUnit.Count, missed)
     for run in result.runs:
+        if run.status is Status.QUEUED:
+            continue  # it has not started yet
         late = max(0.0, (run.started_at - run.due_at).total_seconds())
         metrics.add_metric("LateSeconds", MetricUnit.Seconds, late)
     if metrics.metric_set:

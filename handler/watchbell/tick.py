@@ -171,7 +171,7 @@ class _Tick:
     def _post(self, run: Run) -> None:
         assert self.outbox is not None
         self.result.runs.append(run)
-        log.info("run %s: handed on, for attempt %d", run.id, run.attempt + 1)
+        log.debug("run %s: handed on, for attempt %d", run.id, run.attempt + 1)
         self.outbox.put(run)
 
     def _claim(self, task_id: str) -> Run | None:

@@ -121,10 +121,6 @@ class Cloud:
     def add_raw(self, raws: list[dict[str, Any]]) -> None:
         self.store.tasks.change(lambda tasks: [*tasks, *raws], now=self.minute - timedelta(minutes=1))
 
-    def after_leases(self) -> datetime:
-        """Return a time when no lease of now can hold any more."""
-        return self.minute + timedelta(minutes=15)
-
     def run(self, task_id: str) -> Run:
         found = self.store.runs.find(task_id, self.fire_time)
         assert found is not None

@@ -157,6 +157,17 @@ def test_a_queue_that_is_down_fails_the_tick_and_a_later_one_hands_on(cloud: Clo
     assert cloud.run(TASK).status is Status.QUEUED
 
 
+def test_a_lost_answer_of_the_queue_makes_two_messages_and_one_report(cloud: Cloud, chat_server: ChatServer) -> None:
+    cloud.add(TASK)
+    cloud.sqs.answers_to_lose = 1
+    with cloud.function("tick") as tick, cloud.function("deliver") as deliver:
+        assert tick.invoke(cloud.event)["exit_code"] == 0
+        event = cloud.sqs.take()
+        assert len(event["Records"]) == 2
+        assert deliver.invoke(event) == {"batchItemFailures": []}
+    assert len(chat_server.messages) == 1
+
+
 def test_single_messages_that_the_queue_refuses_do_not_hold_up_the_others(cloud: Cloud) -> None:
     cloud.add(TASK, OTHER)
     cloud.sqs.refused.add(TASK)

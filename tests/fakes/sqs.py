@@ -4,7 +4,8 @@ with FakeSqs() as sqs:
     environ |= sqs.environ          # the endpoint and the queue's URL
     sqs.take(10)                    # a batch, as Lambda hands it to a function
     sqs.refused.add("a1b2c3d4e5f6") # messages that hold this text are refused, one by one
-    sqs.is_down = True              # every call is answered with a 500
+    sqs.is_down = True              # every call is answered with a 500; is_stuck: with nothing
+    sqs.answers_to_lose = 1         # the next message is taken, and the connection closed without an answer
 """
 
 import hashlib
@@ -25,6 +26,9 @@ class FakeSqs:
         self.connections = 0
         self.refused: set[str] = set()
         self.is_down = False
+        self.is_stuck = False
+        self.answers_to_lose = 0
+        self.stuck = threading.Event()
         self._lock = threading.Lock()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler_for(self))
         self._http.daemon_threads = True
@@ -36,6 +40,7 @@ class FakeSqs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stuck.set()
         self._http.shutdown()
         self._http.server_close()
 
@@ -102,7 +107,13 @@ def _handler_for(sqs: FakeSqs) -> type[BaseHTTPRequestHandler]:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             assert self.headers["X-Amz-Target"] == "AmazonSQS.SendMessageBatch", self.headers["X-Amz-Target"]
             sqs.calls += 1
-            if sqs.is_down:
+            if sqs.is_stuck:
+                sqs.stuck.wait(60)
+            elif sqs.answers_to_lose:
+                sqs.answers_to_lose -= 1
+                sqs.receive(asked["Entries"])
+                self.close_connection = True
+            elif sqs.is_down:
                 self._answer(500, {"__type": "InternalFailure", "message": "down"})
             else:
                 self._answer(200, sqs.receive(asked["Entries"]))

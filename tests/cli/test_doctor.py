@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from cli.conftest import Ended
 from delivery.conftest import TOKENS, one_certificate  # noqa: F401  a fixture
 from fakes.chat_server import ChatServer
 from fakes.monitoring import FakeMonitoring, unauthorised
+from watchbell.clock import SystemClock
 
 Run = Callable[..., Ended]
 
@@ -239,6 +241,7 @@ def test_a_clock_that_was_set_back(world: World) -> None:
     world.sql("UPDATE ticks SET ran_at = ran_at + 7200, minute = minute + 120")
     checks = world.doctor()
     assert "ran in the future" in checks["clock"][0]["detail"]
+    assert "scheduler.db* aside" in checks["clock"][0]["advice"]
     assert world.last.code == 3
 
 
@@ -450,3 +453,21 @@ def test_a_task_that_never_says_that_it_is_alive_is_advice_only(world: World) ->
     [silent] = world.doctor("--offline")["proof of life"]
     assert (silent["status"], world.task in silent["detail"]) == ("ok", True)
     assert "--proof-of-life" in silent["advice"]
+
+
+def test_after_a_clock_that_was_far_ahead_tasks_go_on_when_the_database_is_moved_aside(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def next_year() -> str:
+        return str(world.watchbell("cron", "list", "--json").json[0]["next_fire"])[:4]
+
+    right = next_year()
+    now = SystemClock.now
+    monkeypatch.setattr(SystemClock, "now", lambda self: now(self) + timedelta(days=800))
+    world.watchbell("tick")
+    monkeypatch.setattr(SystemClock, "now", now)
+    assert next_year() > right
+    for path in world.home.glob("scheduler.db*"):
+        path.unlink()
+    assert world.watchbell("tick").code == 0
+    assert next_year() == right

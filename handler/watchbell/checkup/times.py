@@ -51,7 +51,11 @@ def check_clock(records: Sequence[TickRecord], now: datetime) -> Check:
     if future:
         until = format_instant(future[-1].ran_at)
         said = f"{count(len(future), 'tick')} ran in the future, up to {until}: the clock was set back"
-        return problem("clock", said, "run NTP (timedatectl); fires until then count as done already", CONFIG)
+        advice = (
+            "run NTP (timedatectl); fires until then count as done already, and tasks wait for the next one. To go on "
+            "sooner, move scheduler.db* aside: a new ledger begins with the next minute"
+        )
+        return problem("clock", said, advice, CONFIG)
     ahead = [record for record in records if record.minute > record.ran_at + AHEAD]
     if ahead:
         said = f"a tick at {format_instant(ahead[-1].ran_at)} was meant for {format_minute(ahead[-1].minute)}"

@@ -28,6 +28,7 @@ class FakeMonitoring:
         self.samples: Series = []
         self.hole: tuple[float, float] | None = None
         self.ranges: dict[str, Series] = {}  # what a query_range answers that holds this text
+        self.counts: dict[str, float] = {}  # what an instant `count(…)` answers that holds this text
         self.alerts: list[dict[str, Any]] = []
         self.silences: list[dict[str, Any]] = []
         self.cluster = "ready"
@@ -55,7 +56,7 @@ class FakeMonitoring:
             "/api/v1/rules": lambda: success(
                 {"groups": [{"name": "g", "file": "/r.yml", "interval": 60, "rules": self.rules}]}
             ),
-            "/api/v1/query": lambda: success({"resultType": "matrix", "result": self.samples}),
+            "/api/v1/query": lambda: success(self._instant(form)),
             "/api/v1/query_range": lambda: success({"resultType": "matrix", "result": self._range(form)}),
             "/api/v2/status": lambda: {"cluster": {"status": self.cluster}},
             "/api/v2/alerts": lambda: self.alerts,
@@ -63,8 +64,14 @@ class FakeMonitoring:
         }
         return answers[path]() if path in answers else None
 
+    def _instant(self, form: dict[str, str]) -> dict[str, Any]:
+        if not form["query"].startswith("count("):
+            return {"resultType": "matrix", "result": self.samples}
+        found = [count for text, count in self.counts.items() if text in form["query"]]
+        return {"resultType": "vector", "result": [{"metric": {}, "value": [0, str(count)]} for count in found]}
+
     def _range(self, form: dict[str, str]) -> Series:
-        if "count_over_time(" in form["query"]:
+        if "max_over_time(" in form["query"]:
             return [self._samples(form)]
         start, end = float(form["start"]), float(form["end"])
         told = next((series for text, series in self.ranges.items() if text in form["query"]), [])

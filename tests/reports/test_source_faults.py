@@ -8,7 +8,7 @@ import pytest
 from fakes import monitoring
 from fakes.monitoring import FakeMonitoring
 from watchbell.clock import SystemClock
-from watchbell.instants import epoch_seconds
+from watchbell.instants import epoch_seconds, floor_minute
 from watchbell.reports.interface import CoverageStatus, ReportRequest, Verdict, Window
 from watchbell.reports.pipeline import BuiltinPipeline, build_or_notice
 from watchbell.reports.sources.alertmanager import Alertmanager
@@ -124,6 +124,32 @@ def test_a_hole_in_the_samples_is_named_and_bounds_what_is_covered(server):
     assert evidence.coverage.status is CoverageStatus.UNPROVEN
     assert evidence.coverage.detail.startswith("no samples between ")
     assert abs(evidence.covered_from - over) <= timedelta(minutes=1)
+
+
+def test_what_fires_has_to_be_stored_where_it_is_looked_for(server):
+    server.rules.append(monitoring.rule("Watchdog") | {"state": "firing"})
+    evidence = read(prometheus(server))
+    assert (evidence.coverage.status, evidence.covered_from) == (CoverageStatus.UNPROVEN, None)
+    assert evidence.coverage.detail == (
+        "rule Watchdog fires, but no samples of ALERTS are stored where this address reads"
+    )
+    server.counts["ALERTS"] = 1  # it began to fire after the window
+    assert read(prometheus(server)).coverage.status is CoverageStatus.OK
+
+
+@pytest.mark.parametrize("place", ["the window's end", "nowhere"])
+def test_a_time_without_rules_is_no_proof_where_the_server_tells_of_its_rules(server, place):
+    now = floor_minute(CLOCK.now())
+    begin, over = now - timedelta(hours=7), now - timedelta(hours=5)
+    minutes = range(int(epoch_seconds(begin)), int(epoch_seconds(over)), 240)
+    server.ranges["unless count(prometheus_rule_group"] = [{"metric": {}, "values": [[at, "1"] for at in minutes]}]
+    if place != "nowhere":  # else another program evaluates the rules
+        server.counts["prometheus_rule_group_iterations_total"] = 1
+    evidence = prometheus(server).read(now - DAY, now)
+    assert evidence.coverage.status is (CoverageStatus.OK if place == "nowhere" else CoverageStatus.UNPROVEN)
+    if place != "nowhere":
+        assert evidence.coverage.detail.startswith("it had no rules between ")
+        assert abs(evidence.covered_from - over) <= timedelta(minutes=4)
 
 
 def test_what_is_known_is_shown_beside_the_failure(server):

@@ -106,8 +106,10 @@ def serve(prometheus_maker, wait_for):
         server = prometheus_maker.start()
         source = Prometheus(server.url, clock=CLOCK)
         now = CLOCK.now()
+        early = "not been evaluated", "no samples of ALERTS"
         wait_for(
-            lambda: "not been evaluated" not in source.read(now, CLOCK.now()).coverage.detail, "a first evaluation"
+            lambda: not any(one in source.read(now, CLOCK.now()).coverage.detail for one in early),
+            "the first evaluations to be stored",
         )
         return server
 

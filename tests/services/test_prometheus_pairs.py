@@ -86,6 +86,18 @@ tls_server_config:
 basic_auth_users: {alice: $2b$04$abcdefghijklmnopqrstuuGVoEaTZE4J7DDP8KzFiBdlJoony9TfC}
 """
 
+#: It scrapes itself, through its own door; alice's password is in the clear here and hashed there.
+CONFIG = """\
+rule_files: ["{folder}/rules.yml"]
+scrape_configs:
+  - job_name: prometheus
+    scrape_interval: 1s
+    scheme: https
+    basic_auth: {{username: alice, password: hunter2hunter2}}
+    tls_config: {{ca_file: "{folder}/ca.pem", cert_file: "{folder}/client.pem", key_file: "{folder}/client.key"}}
+    static_configs: [{{targets: ["{host}"]}}]
+"""
+
 
 @pytest.fixture
 def guarded(prometheus_maker, program, tmp_path):
@@ -93,10 +105,10 @@ def guarded(prometheus_maker, program, tmp_path):
     certificates(tmp_path)
     (tmp_path / "web.yml").write_text(WEB_CONFIG)
     (tmp_path / "rules.yml").write_text("groups: [{name: g, interval: 1s, rules: [{alert: A, expr: vector(1)}]}]")
-    (tmp_path / "prometheus.yml").write_text(f"rule_files: [{tmp_path}/rules.yml]\n")
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{listener.getsockname()[1]}"
+    (tmp_path / "prometheus.yml").write_text(CONFIG.format(folder=tmp_path, host=host))
     arguments = ["--config.file=prometheus.yml", "--web.config.file=web.yml", f"--web.listen-address={host}"]
     process = subprocess.Popen(
         [program("prometheus"), *arguments, "--storage.tsdb.path=data", "--log.level=error"], cwd=tmp_path

@@ -1,8 +1,8 @@
 """Alert history from Prometheus, read-only: the raw samples of ALERTS and ALERTS_FOR_STATE, and proof of watching.
 
 Raw samples (a range selector in an instant query) rather than a grid: they are exact with and without stale markers.
-Proof: there are alerting rules, all healthy and evaluated lately, its own samples have no hole over the window, and
-no group of its rules went unevaluated in it for longer than such a hole may be.
+Proof: there are alerting rules, all healthy and evaluated lately, what fires now is stored, targets were scraped over
+the window without a hole, and in no longer time were there no rules, or a group of them that was not evaluated.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from watchbell.reports.sources.alert_history import AlertHistory
 from watchbell.reports.sources.heartbeats import HEARTBEATS, is_heartbeat
 from watchbell.reports.sources.http import Deadline, JsonReader
 from watchbell.reports.sources.prometheus_api import Session, number
-from watchbell.reports.sources.prometheus_proof import Proof, Story, Stretch, prove
+from watchbell.reports.sources.prometheus_proof import Proof, Story, Stretch, is_there, prove
 from watchbell.reports.sources.prometheus_rules import Rules
 
 MAX_GAP = timedelta(minutes=5)
@@ -29,6 +29,7 @@ REPLICA_LABELS = ("replica", "prometheus_replica", "__replica__")
 #: What an answer of a strange shape raises somewhere; all of it is caught where a read begins.
 STRANGE = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 
+ALERTS_STORED = 'count(ALERTS{alertstate="firing"})'
 ALERT_SAMPLES = '{__name__=~"ALERTS|ALERTS_FOR_STATE",alertstate!="pending"}'
 
 
@@ -77,15 +78,25 @@ class Prometheus:
         try:
             rules = Rules.parse(session.get("/api/v1/rules", {"type": "alert", "exclude_alerts": "true"})["groups"])
             story = Story.read(session, start, end)
-            episodes = self._episodes(session, start, end, rules, story)
+            found = self._episodes(session, start, end, rules, story)
+            problems = rules.problems(self._clock.now())
+            problems += [] if found else self._not_stored(session, rules)
         except (SourceError, *STRANGE) as error:
             coverage = self._coverage(CoverageStatus.FAILED, self._words(error))
             return Watch(evidence=Evidence(coverage=coverage), unwatched=(everything,))
-        problems = rules.problems(self._clock.now())
         is_trusted = not problems
         proof = Proof(unwatched=(everything,))
         try:
-            proof = prove(session, start, end, story, source=self.name, groups=rules.groups, max_gap=self._max_gap)
+            proof = prove(
+                session,
+                start,
+                end,
+                story,
+                source=self.name,
+                groups=rules.groups,
+                max_gap=self._max_gap,
+                now=self._clock.now(),
+            )
         except (SourceError, *STRANGE) as error:
             problems.append(self._words(error))
         problems += proof.problems
@@ -95,7 +106,7 @@ class Prometheus:
         unwatched = proof.unwatched if is_trusted else (everything,)
         evidence = Evidence(
             coverage=self._judged(problems, rules, proof, end),
-            episodes=episodes,
+            episodes=tuple(one for one in found if not is_heartbeat(one.labels, self._heartbeats)),
             rules=tuple(rules.rules),
             events=proof.events,
             covered_from=_covered_from(unwatched, *everything),
@@ -150,8 +161,13 @@ class Prometheus:
         history = AlertHistory(rules.facts, story.starts)
         for series in session.samples(ALERT_SAMPLES, read_from, end):
             history.add(series)
-        found = history.episodes(start, end, read_from=read_from, without_labels=self._replica_labels)
-        return tuple(episode for episode in found if not is_heartbeat(episode.labels, self._heartbeats))
+        return history.episodes(start, end, read_from=read_from, without_labels=self._replica_labels)
+
+    def _not_stored(self, session: Session, rules: Rules) -> list[str]:
+        """Say whether what fires is not where it is looked for: another tenant, a ruler that stores nothing."""
+        if not rules.firing or is_there(session, ALERTS_STORED, self._clock.now()):
+            return []
+        return [f"rule {rules.firing[0]} fires, but no samples of ALERTS are stored where this address reads"]
 
     def _judged(self, problems: list[str], rules: Rules, proof: Proof, end: datetime) -> Coverage:
         age = None if proof.newest is None else max(0.0, epoch_seconds(end) - proof.newest)

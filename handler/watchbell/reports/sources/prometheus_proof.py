@@ -1,7 +1,8 @@
 """Was Prometheus watching? What its own samples say over a window, and what they tell of restarts and reloads.
 
-Proof of watching is an absence of holes in its samples and of rule groups that did not evaluate. What Prometheus says
-of itself (restarts, reloads, failed evaluations) is there only where it scrapes itself, as nearly all do.
+Proof of watching is an absence of holes in what it scraped, of rule groups that did not evaluate, and of time without
+any rules. What Prometheus says of itself (restarts, reloads, rules) is there only where it scrapes itself, as nearly
+all do.
 """
 
 from collections import defaultdict
@@ -13,7 +14,7 @@ from math import ceil
 from watchbell.instants import epoch_seconds, format_minute, from_epoch_seconds
 from watchbell.reports.interface import Event
 from watchbell.reports.sources.alert_history import holes
-from watchbell.reports.sources.prometheus_api import Session
+from watchbell.reports.sources.prometheus_api import Session, number
 
 STEP = timedelta(minutes=1)
 #: Restarts and reloads are values that stay: looking at them just within the look-back of five minutes is enough.
@@ -21,9 +22,10 @@ STORY_STEP = timedelta(minutes=4)
 #: The configuration is also loaded at each start; a reload this soon after one is none.
 STARTING_SECONDS = 120.0
 
-#: What shows that samples were stored, the cheapest first; the next is asked for only where one before has a hole.
+#: What shows that a target was scraped, the cheapest first; the next is asked for only where one before has a hole.
+#: ALERTS is no such sign: rules are evaluated, and find nothing, also where every target is down or there is none.
 #: (timestamp() would give exact times, and takes Prometheus 2.42 thirty times as long.)
-SIGNS = ("prometheus_build_info", "up", "ALERTS")
+SIGNS = ("prometheus_build_info", "up")
 STARTED = "process_start_time_seconds"
 RELOADED = "prometheus_config_last_reload_success_timestamp_seconds"
 RELOAD_FAILED = "prometheus_config_last_reload_successful"
@@ -33,6 +35,9 @@ FAILURES = (
     "sum by (rule_group) (increase(prometheus_rule_group_iterations_missed_total[5m])) > 0"
 )
 FAILURES_SECONDS = 240.0
+RULE_GROUPS = "count(prometheus_rule_group_iterations_total)"
+#: It scraped itself and had no rules: they were lost by a reload, or there were none yet.
+WITHOUT_RULES = f"count(prometheus_build_info) unless {RULE_GROUPS}"
 
 Stretch = tuple[float, float]
 
@@ -96,6 +101,7 @@ def prove(
     source: str,
     groups: Collection[str],
     max_gap: timedelta,
+    now: datetime,
 ) -> Proof:
     """Look at the samples of [start, end]; raises SourceError, and what a strange shape raises."""
     first, last, longest = epoch_seconds(start), epoch_seconds(end), max_gap.total_seconds()
@@ -104,15 +110,18 @@ def prove(
     failures = _failures(session, start, end, groups)
     # A single evaluation may fail: what lasts no longer than a hole may last is told, and spoils nothing.
     lasting = [(group, (max(a, first), b)) for group, (a, b) in failures if b - a - FAILURES_SECONDS > longest]
+    ruleless = [(a, b) for a, b in _without_rules(session, start, end, now) if b - a > longest]
     problems = [f"no samples between {_span(*gap)}" for gap in gaps[::-1]]
+    problems += [f"it had no rules between {_span(*stretch)}" for stretch in ruleless[::-1]]
     problems += [f"rule group {group} was not evaluated between {_span(*stretch)}" for group, stretch in lasting]
     told = [Event(at=_at(a), until=_at(b), source=source, text="no samples") for a, b in gaps]
     told += [
         Event(at=_at(a), until=_at(b), source=source, text=f"rule group {group} failed or missed evaluations")
         for group, (a, b) in failures
     ]
+    told += [Event(at=_at(a), until=_at(b), source=source, text="no rules") for a, b in ruleless]
     return Proof(
-        unwatched=tuple(sorted([*gaps, *(stretch for _, stretch in lasting)])),
+        unwatched=tuple(sorted([*gaps, *ruleless, *(stretch for _, stretch in lasting)])),
         problems=tuple(problems),
         events=(*told, *story.events(start, end, source)),
         newest=max(times, default=None),
@@ -120,13 +129,13 @@ def prove(
 
 
 def _sampled(session: Session, start: datetime, end: datetime, max_gap: timedelta) -> set[float]:
-    """Return the steps of the window with a sample in the step before them."""
+    """Return the steps of the window with a target that was scraped in the step before them."""
     step = min(STEP, max(timedelta(seconds=1), (end - start) / 4))
     milliseconds = int(step.total_seconds() * 1000) - 1  # both ends of a range may count
     times: set[float] = set()
     missing = [(epoch_seconds(start), epoch_seconds(end))]
     for sign in SIGNS:
-        question = f"max(count_over_time({sign}[{milliseconds}ms]))"
+        question = f"max(max_over_time({sign}[{milliseconds}ms])) > 0"
         for since, until in missing:
             for series in session.points(question, _at(since), _at(until), step):
                 times.update(float(at) for one in series for at, _ in one["values"])
@@ -150,6 +159,25 @@ def _failures(session: Session, start: datetime, end: datetime, groups: Collecti
         for first, last in _stretches(times, FAILURES_SECONDS)
         if last > epoch_seconds(start)
     ]
+
+
+def is_there(session: Session, promql: str, at: datetime) -> bool:
+    """Say whether a question has any answer; raises SourceError, and what a strange shape raises."""
+    return bool(session.ask("/api/v1/query", {"query": promql, "time": number(at)})["result"])
+
+
+def _without_rules(session: Session, start: datetime, end: datetime, now: datetime) -> list[Stretch]:
+    """Return when it scraped itself and had no rules, as seen every four minutes.
+
+    Where another program evaluates the rules (a ruler beside the store), nobody tells of rules at any time.
+    """
+    times: list[float] = []
+    step = timedelta(seconds=FAILURES_SECONDS)
+    for series in session.points(WITHOUT_RULES, _first_step(start, end, step), end, step):
+        times += [float(at) for one in series for at, _ in one["values"]]
+    if not times or not any(is_there(session, RULE_GROUPS, at) for at in (end, now)):
+        return []
+    return _stretches(times, FAILURES_SECONDS)
 
 
 def _first_step(start: datetime, end: datetime, step: timedelta) -> datetime:

@@ -21,6 +21,7 @@ class Rules:
     rules: list[AlertRule] = field(default_factory=list)
     groups: set[str] = field(default_factory=set)  # as the label rule_group names them: FILE;GROUP
     failing: list[str] = field(default_factory=list)
+    firing: list[str] = field(default_factory=list)  # names of rules that fire now
     evaluations: list[tuple[str, float, datetime]] = field(default_factory=list)  # name, interval, when
 
     @classmethod
@@ -58,6 +59,8 @@ class Rules:
         self.evaluations.append((rule.name, interval, evaluated))
         if rule.health != "ok" or rule.last_error:
             self.failing.append(_failing(rule))
+        if raw.get("state") == "firing":
+            self.firing.append(rule.name)
         known = self.facts.get(rule.name) or RuleFacts(
             interval_seconds=interval, hold_seconds=rule.for_seconds, last_evaluation=epoch_seconds(evaluated)
         )

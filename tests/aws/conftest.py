@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fakes.bundle import build
+from fakes.bundle import shared_bundle
 from fakes.chat_server import SAMPLE_TOKENS, ChatServer
 from fakes.dynamodb import environment, new_tables
 from fakes.lambda_runtime import LambdaRuntime
@@ -76,9 +76,9 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle() -> Path:
     """Return the unpacked bundle for this machine."""
-    return build(tmp_path_factory.mktemp("bundle"))
+    return shared_bundle()
 
 
 class Cloud:

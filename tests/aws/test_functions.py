@@ -205,3 +205,13 @@ def test_a_warm_function_reads_its_sources_anew(cloud: Cloud, monitoring: FakeMo
         deliver.invoke(cloud.sqs.take())
     assert first > 0
     assert len(monitoring.requests) == 2 * first
+
+
+def test_the_heartbeat_hears_of_each_tick_and_of_its_failure(cloud: Cloud, monitoring: FakeMonitoring) -> None:
+    with cloud.function("tick", WATCHBELL_HEARTBEAT_URL=f"{monitoring.url}/ping") as tick:
+        tick.invoke(cloud.event)
+        cloud.add(TASK)
+        cloud.sqs.is_down = True
+        with pytest.raises(FunctionFailed):
+            tick.invoke(cloud.event)
+    assert [path for path, _, _ in monitoring.requests] == ["/ping", "/ping/75"]

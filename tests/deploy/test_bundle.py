@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.bundle import ROOT, build
+from fakes.bundle import ROOT, build, shared_bundle
 
 REQUIREMENTS = runpy.run_path(str(ROOT / "infra" / "lambda" / "requirements.py"))
 #: Lambda's limit for an unpacked bundle.
@@ -32,8 +32,8 @@ for module in pkgutil.walk_packages(watchbell.__path__, "watchbell.", onerror=la
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("bundle"))
+def bundle() -> Path:
+    return shared_bundle()
 
 
 def alone(bundle: Path, program: str) -> subprocess.CompletedProcess[str]:

@@ -1,9 +1,13 @@
 """The Lambda bundle, built as `sam build` builds it, with the same library."""
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,6 +18,14 @@ import json, sys
 from aws_lambda_builders.builder import LambdaBuilder
 LambdaBuilder("python", "pip", None).build(**json.loads(sys.argv[1]))
 """
+
+
+@lru_cache
+def shared_bundle() -> Path:
+    """Return a bundle for this machine, the same one for all tests of a session."""
+    folder = tempfile.mkdtemp(prefix="watchbell-bundle-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return build(Path(folder))
 
 
 def build(folder: Path, architecture: str = "x86_64") -> Path:

@@ -1,5 +1,6 @@
 """Whatever a monitoring system does wrong, a source answers with a reason, in time, and never with an all-clear."""
 
+import json
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -217,6 +218,27 @@ def test_too_many_samples_are_asked_for_in_smaller_pieces(server):
 
     server.faults["/api/v1/query"] = refuse_long_ranges
     assert read(prometheus(server)).coverage.status is CoverageStatus.OK
+
+
+def test_answers_that_are_too_large_are_asked_for_in_smaller_pieces(server):
+    asked = []
+
+    def pad(handler, fake):
+        seconds = int(handler.form["query"].rpartition("[")[2].rstrip("s]"))
+        asked.append(seconds)
+        handler.send(200, json.dumps(fake.answer(handler.clean_path, handler.form)).encode() + b" " * seconds)
+
+    server.faults["/api/v1/query"] = pad
+    reader = JsonReader(server.url, max_bytes=50_000)
+    assert read(Prometheus(server.url, clock=CLOCK, reader=reader)).coverage.status is CoverageStatus.OK
+    assert sum(seconds for seconds in asked if seconds < 50_000) >= 86_400
+
+
+def test_what_stays_too_large_is_a_failed_source(server):
+    server.faults["/api/v1/query"] = monitoring.huge_body
+    reader = JsonReader(server.url, max_bytes=50_000)
+    coverage = read(Prometheus(server.url, clock=CLOCK, reader=reader)).coverage
+    assert (coverage.status, "more than 48 KiB" in coverage.detail) == (CoverageStatus.FAILED, True)
 
 
 def test_a_closed_port_is_named_without_user_and_password():

@@ -42,20 +42,6 @@ class Deadline:
         return left
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """An answer that has come and has not been parsed; parsing takes as long as coming, and may go on beside it."""
-
-    response: httpx.Response
-    body: bytes
-    address: str
-    path: str
-
-    def parsed(self, ready: Callable[[bytes], bytes]) -> Any:
-        """Return the value; `ready` may rewrite its JSON before. Raises SourceError."""
-        return _parse(self.response, ready(self.body), self.address, self.path)
-
-
 class JsonReader:
     """Reads JSON below one address. Safe to share between threads; connects at the first request."""
 
@@ -84,12 +70,12 @@ class JsonReader:
         """Return the parsed answer to a form sent by POST, for queries too long for an address."""
         return self._read("POST", path, deadline, data=form)
 
-    def fetch(self, path: str, form: Form, deadline: Deadline) -> Fetched:
-        """Return the answer to a form sent by POST before it is parsed; a refusal is raised already."""
-        response, body = self._exchange("POST", path, deadline, data=form)
+    def begin(self, path: str, form: Form, deadline: Deadline) -> "Coming":
+        """Return the answer to a form sent by POST once it begins to come; a refusal is raised already."""
+        response = self._send("POST", path, deadline, data=form)
         if not response.is_success:
-            _parse(response, body, self.address, path)
-        return Fetched(response, body, self.address, path)
+            _parse(response, self._taken(response, deadline), self.address, path)
+        return Coming(response, lambda: self._taken(response, deadline), self.address, path)
 
     def look(self, path: str, deadline: Deadline) -> tuple[httpx.Response, bytes]:
         """Return the answer to a GET as it is, whatever its status; raises SourceError where there is none."""
@@ -100,24 +86,39 @@ class JsonReader:
         return _parse(response, body, self.address, path)
 
     def _exchange(self, method: str, path: str, deadline: Deadline, **content: Any) -> tuple[httpx.Response, bytes]:
+        response = self._send(method, path, deadline, **content)
+        return response, self._taken(response, deadline)
+
+    def _send(self, method: str, path: str, deadline: Deadline, **content: Any) -> httpx.Response:
         if self._url is None:
             raise SourceError("its address is not usable; write it like http://host:9090")
         seconds = min(REQUEST_SECONDS, deadline.remaining())
         timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
         try:
             url = self._url.copy_with(path=self._url.path.rstrip("/") + path, query=None)
-            with self._connect(url).stream(method, url, timeout=timeout, **content) as response:
-                return response, self._body(response, deadline)
+            client = self._connect(url)
+            return client.send(client.build_request(method, url, timeout=timeout, **content), stream=True)
         except httpx.HTTPError as error:
             raise SourceError(self._what_broke(error, seconds)) from None
         except UnicodeError:
             raise SourceError(f"the request to {self.address} cannot be sent: a header or token is not ASCII") from None
 
+    def _taken(self, response: httpx.Response, deadline: Deadline) -> bytes:
+        """Return the body, and close the connection."""
+        try:
+            return self._body(response, deadline)
+        except httpx.HTTPError as error:
+            raise SourceError(self._what_broke(error, min(REQUEST_SECONDS, deadline.seconds))) from None
+        finally:
+            response.close()
+
     def _connect(self, url: httpx.URL) -> httpx.Client:
         with self._lock:
             if self._client is None:
+                # Plain HTTP stays within a network, where packing an answer takes longer than sending it.
+                packing = {} if url.scheme == "https" else {"Accept-Encoding": "identity"}
                 self._client = httpx.Client(
-                    headers=headers_for(self._access),
+                    headers=packing | headers_for(self._access),
                     auth=auth_for(self._access),
                     transport=self._transport,
                     # Loading certificates takes time that plain HTTP can save.
@@ -151,6 +152,24 @@ class JsonReader:
         if isinstance(error, httpx.LocalProtocolError):
             return f"the request to {self.address} cannot be sent: a header or token holds an illegal character"
         return f"the request to {self.address} failed ({type(error).__name__})"
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """An answer that has begun to come. The rest of it comes while others are parsed, as far as buffers reach."""
+
+    response: httpx.Response
+    take: Callable[[], bytes]
+    address: str
+    path: str
+
+    def parsed(self, ready: Callable[[bytes], bytes]) -> Any:
+        """Take all of it and return its value; `ready` may rewrite its JSON before. Raises SourceError."""
+        return _parse(self.response, ready(self.take()), self.address, self.path)
+
+    def leave(self) -> None:
+        """Close the connection of an answer that nobody wants any more."""
+        self.response.close()
 
 
 def _parse_address(base_url: str) -> httpx.URL | None:

@@ -8,11 +8,11 @@ from itertools import chain
 from math import ceil
 from queue import Empty, Queue
 from threading import Event, Thread
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from watchbell.instants import epoch_seconds
 from watchbell.reports.sources.alert_history import Samples
-from watchbell.reports.sources.http import AnswerTooLarge, Deadline, Fetched, JsonReader
+from watchbell.reports.sources.http import AnswerTooLarge, Coming, Deadline, JsonReader
 
 #: Prometheus refuses a range of more than 11,000 steps.
 MOST_STEPS = 10_000
@@ -21,6 +21,14 @@ SMALLEST_CHUNK = timedelta(minutes=10)
 
 Series = list[dict[str, Any]]
 Answer = TypeVar("Answer")
+
+
+class _Begun(NamedTuple):
+    """The samples of [since, until), on their way."""
+
+    since: datetime
+    until: datetime
+    answer: Coming
 
 
 @dataclass(slots=True)
@@ -51,14 +59,20 @@ class Session:
     def samples(self, selector: str, start: datetime, end: datetime) -> Iterator[list[Samples]]:
         """Yield the raw samples of [start, end), chunk after chunk; the next is fetched while one is being read."""
 
-        def query(since: datetime, until: datetime) -> Fetched:
+        def ask(since: datetime, until: datetime) -> _Begun:
             seconds = ceil((until - since).total_seconds())
             # One millisecond before the end: windows are half open, range selectors are not.
             form = {"query": f"{selector}[{seconds}s]", "time": number(until - timedelta(milliseconds=1))}
-            return self.reader.fetch("/api/v1/query", form, self.deadline)
+            return _Begun(since, until, self.reader.begin("/api/v1/query", form, self.deadline))
 
-        for answer in _ahead(answer for a, b in _chunks(start, end) for answer in _in_pieces(query, a, b)):
-            yield list(map(_samples, self._data(answer.parsed(_flattened))["result"]))
+        def read(begun: _Begun) -> list[Samples]:
+            return list(map(_samples, self._data(begun.answer.parsed(_flattened))["result"]))
+
+        for begun in _ahead(begun for a, b in _chunks(start, end) for begun in _in_pieces(ask, a, b)):
+            try:
+                yield read(begun)
+            except AnswerTooLarge:
+                yield from _in_pieces(lambda a, b: read(ask(a, b)), begun.since, begun.until)
 
     def points(self, promql: str, start: datetime, end: datetime, step: timedelta) -> Iterator[Series]:
         """Yield the values at each step of [start, end], in as many pieces as it takes."""
@@ -110,9 +124,9 @@ def _in_pieces(
     yield from _in_pieces(query, middle if step is None else middle + step, end, step)
 
 
-def _ahead(answers: Iterator[Answer]) -> Iterator[Answer]:
-    """Yield the answers, and fetch the following one meanwhile."""
-    handed: Queue[Answer | Exception | None] = Queue(1)
+def _ahead(answers: Iterator[_Begun]) -> Iterator[_Begun]:
+    """Yield the answers, and ask for the following one meanwhile."""
+    handed: Queue[_Begun | Exception | None] = Queue(1)
     is_left = Event()
 
     def fetch() -> None:
@@ -120,7 +134,7 @@ def _ahead(answers: Iterator[Answer]) -> Iterator[Answer]:
             for answer in answers:
                 handed.put(answer)
                 if is_left.is_set():
-                    return
+                    return _drop(handed)
             handed.put(None)
         except Exception as error:  # noqa: BLE001  raised again where the answers are read
             handed.put(error)
@@ -134,8 +148,13 @@ def _ahead(answers: Iterator[Answer]) -> Iterator[Answer]:
             yield found
     finally:
         is_left.set()
-        with suppress(Empty):
-            handed.get_nowait()
+        _drop(handed)
+
+
+def _drop(handed: "Queue[_Begun | Exception | None]") -> None:
+    with suppress(Empty):
+        if isinstance(dropped := handed.get_nowait(), _Begun):
+            dropped.answer.leave()
 
 
 def _chunks(start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:

@@ -47,7 +47,7 @@ def test_every_command_that_prints_data_can_print_json(path: tuple[str, ...]) ->
         assert found is not None
         group = found
     options = {option for parameter in group.params for option in parameter.opts}
-    without_data = {"remove", "pause", "resume", "record", "start"}
+    without_data = {"remove", "pause", "resume", "record", "receive", "start"}
     assert path[-1] in without_data or "--json" in options or "--as" in options
 
 

@@ -90,6 +90,18 @@ def test_the_first_screen_has_at_most_eight_lines_and_nothing_is_said_to_fire_on
     assert ("Still firing" in text) == bool(firing)
 
 
+def test_a_list_that_leaves_some_out_still_says_how_many_fire(make_report, stamp):
+    report = full(make_report, still_firing=(*(f"Alert{number}" for number in range(10)), "and 8 more"))
+    assert "\nStill firing (18), oldest: Alert0\n" in plain.message(report, stamp)
+
+
+def test_figures_that_could_not_be_read_are_one_line_below_the_first_screen(make_report, stamp):
+    names = ("a", "b", "c", "d", "e", "f")
+    numbers = tuple(Number(name=name, value=1 if name == "e" else None) for name in names)
+    text = plain.message(full(make_report, numbers=numbers), stamp)
+    assert "\nMore numbers\ne 1 (before: no data)\nno data: d, f\n" in text
+
+
 def test_a_punctual_first_message_says_neither_late_nor_repeat(make_report, stamp):
     text = plain.message(full(make_report), stamp)
     assert "late by" not in text

@@ -40,6 +40,7 @@ class Told:
         self._episodes, self._silences, self._events = episodes, silences, events
         self._status, self._since = status, since
         self._answers = more.get("answers") or {}
+        self._rules = tuple(more.get("rules") or ())
 
     def read(self, start, end):
         self.reads.append((start, end))
@@ -49,6 +50,7 @@ class Told:
             coverage=coverage,
             episodes=self._episodes,
             silences=self._silences,
+            rules=self._rules,
             events=tuple(one for one in self._events if start <= one.at < end),
             covered_from=max(self._since, start),
         )

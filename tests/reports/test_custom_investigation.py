@@ -8,7 +8,7 @@ from fakes.told import END, START, Ageing, Told, build, episode, lines, section,
 from watchbell.errors import SourceError
 from watchbell.reports.analysis.matchers import MOST_PATTERN, MOST_VALUE, parse
 from watchbell.reports.analysis.questions import Query, longest_stretch
-from watchbell.reports.interface import CoverageStatus, Verdict, Window
+from watchbell.reports.interface import AlertRule, CoverageStatus, Verdict, Window
 from watchbell.reports.kinds.answers import answer_all
 from watchbell.tasks import Kind
 
@@ -229,6 +229,23 @@ def test_only_alerts_that_match_all_matchers_count():
     assert report.numbers[0].value == 1
     assert [rule.alertname for rule in report.alerts] == ["Down"]
     assert "metrics: params.queries has no query" in lines(report, "Not checked")
+
+
+@pytest.mark.parametrize(
+    ("alerts", "is_known"),
+    [
+        (['alertname="Down"', "pod=a"], True),
+        (['alertname!="Down2"'], True),
+        (["severity=critical"], True),
+        (['alertname="Dwon"'], False),
+        (['alertname="Down"', 'alertname="Slow"'], False),  # all have to match
+    ],
+)
+def test_a_name_that_no_alert_rule_has_is_no_all_clear(alerts, is_known):
+    rule = {"group": "g", "for_seconds": 0, "keep_firing_seconds": 0, "labels": {}, "annotations": {}}
+    report = ask(Told(rules=[AlertRule(name=name, **rule) for name in ("Down", "Slow")]), alerts=alerts)
+    assert report.verdict is (Verdict.OK if is_known else Verdict.UNKNOWN)
+    assert ("no alert rule goes by" in report.reason) is not is_known
 
 
 def test_alerts_of_a_source_without_proof_are_no_all_clear():

@@ -210,7 +210,7 @@ def test_a_long_list_leaves_out_usual_noise_first_and_says_how_many_more():
     table = section(replay(Told(*noise, *real)), "Timeline")
     assert len(table.rows) == 100
     assert not [row for row in table.rows if row[4] == "usual"]
-    assert table.lines[1:] == ("Left out: 120 entries of usual alerts", "and 20 more")
+    assert table.lines[1:] == ("Left out: 120 lines of usual alerts", "Shown: 100 of 120 lines")
 
 
 def test_a_window_without_alerts_is_an_empty_list_and_no_incident():

@@ -378,8 +378,8 @@ def test_every_list_is_capped_and_says_how_much_it_leaves_out():
             Silence(id=str(number), matchers=f'n="{number:02}"', created_by="", comment="", start=at[0], end=at[1])
         )
     report = build(history, history.window(days=7))
-    assert lines(report, "Alert rules by firing time") == ("and 10 rules more",)
-    assert lines(report, "Each rule in detail") == ("and 20 rules more",)
+    assert lines(report, "Alert rules by firing time") == ("Shown: 20 of 30 rules",)
+    assert lines(report, "Each rule in detail") == ("Shown: 10 of 30 rules",)
     tidy = lines(report, "To tidy up")
     assert tidy[5] == "and 25 more that are stuck"
     assert tidy[11] == "and 25 more old silences"

@@ -8,6 +8,7 @@ from watchbell.reports.interface import AlertSummary
 from watchbell.reports.wording import (
     alert,
     capped,
+    count,
     difference,
     duration,
     joined,
@@ -50,6 +51,10 @@ def test_an_alert_with_many_or_long_labels_stays_one_short_line():
 def test_a_list_says_what_it_leaves_out():
     assert capped(["a", "b", "c"], 2) == ("a", "b", "and 1 more")
     assert capped(["a", "b"], 2) == ("a", "b")
+
+
+def test_a_capped_list_still_tells_how_long_it_is():
+    assert [count(capped(["a"] * number, 2)) for number in range(5)] == [0, 1, 2, 3, 4]
 
 
 def test_names_on_one_line_say_what_they_leave_out():

@@ -1,5 +1,6 @@
 """How durations, moments, alerts and long lists are written in every report. Facts only; no layout."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ from watchbell.reports.interface import AlertSummary, Episode, Silence
 MAX_LABELS = 6
 MAX_TEXT = 160
 NO_DATA = "no data"
+_MORE = re.compile(r"and (\d{1,9}) more")
 
 
 def duration(seconds: float) -> str:
@@ -88,6 +90,17 @@ def capped(lines: Sequence[str], limit: int) -> tuple[str, ...]:
     if len(lines) <= limit:
         return tuple(lines)
     return (*lines[:limit], f"and {len(lines) - limit} more")
+
+
+def shown(some: int, of_all: int, noun: str) -> tuple[str, ...]:
+    """Return what stands above a table that is cut off: `Shown: 5 of 18 rules`; nothing where it is whole."""
+    return (f"Shown: {some} of {many(of_all, noun)}",) if some < of_all else ()
+
+
+def count(lines: Sequence[str]) -> int:
+    """Return how many lines `capped` was given."""
+    more = _MORE.fullmatch(lines[-1]) if lines else None
+    return len(lines) if more is None else len(lines) - 1 + int(more[1])
 
 
 def joined(names: Sequence[str], limit: int) -> str:

@@ -10,10 +10,11 @@ from enum import Enum, auto
 from itertools import chain
 
 from watchbell.delivery.interface import Stamp
-from watchbell.delivery.render.figures import duration, figure, window_text
+from watchbell.delivery.render.figures import duration, figure, is_known, window_text
 from watchbell.delivery.render.literal import literal
 from watchbell.delivery.render.table import Table, table
-from watchbell.reports.interface import Coverage, CoverageStatus, Report, Section, Verdict
+from watchbell.reports.interface import Coverage, CoverageStatus, Number, Report, Section, Verdict
+from watchbell.reports.wording import count
 
 FIRST_SCREEN_LINES = 8
 FIRST_SCREEN_NUMBERS = 3
@@ -110,8 +111,8 @@ def _still_firing(lines: Sequence[str], room: int) -> list[Entry]:
     if not lines:
         return []
     if len(lines) < room:
-        return [_line(f"Still firing ({len(lines)}), oldest first:"), *map(_item, lines)]
-    return [_line(f"Still firing ({len(lines)}), oldest: {lines[0]}")]
+        return [_line(f"Still firing ({count(lines)}), oldest first:"), *map(_item, lines)]
+    return [_line(f"Still firing ({count(lines)}), oldest: {lines[0]}")]
 
 
 def _item(text: str) -> Entry:
@@ -124,10 +125,16 @@ def details(report: Report) -> Iterator[Entry]:
     if report.still_firing and len(report.still_firing) >= max(room, 2):
         yield from _headed("Still firing, oldest first", map(_item, report.still_firing))
     if len(report.numbers) > FIRST_SCREEN_NUMBERS:
-        more = report.numbers[FIRST_SCREEN_NUMBERS:]
-        yield from _headed("More numbers", (_line(figure(number)) for number in more))
+        yield from _headed("More numbers", map(_line, _figures(report.numbers[FIRST_SCREEN_NUMBERS:])))
     for section in report.sections:
         yield from _section(section)
+
+
+def _figures(numbers: Sequence[Number]) -> Iterator[str]:
+    """What could not be read is one line, however much it is."""
+    yield from (figure(number) for number in numbers if is_known(number.value))
+    if missing := [number.name for number in numbers if not is_known(number.value)]:
+        yield f"no data: {', '.join(missing)}"
 
 
 def _headed(title: str, held: Iterable[Entry]) -> Iterator[Entry]:

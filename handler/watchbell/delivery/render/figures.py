@@ -10,9 +10,9 @@ from watchbell.reports.interface import Number, Window
 
 def figure(number: Number) -> str:
     """Return `Alerts 12 (+9)`; what could not be read is "no data", never 0."""
-    if not _known(number.value):
+    if not is_known(number.value):
         return f"{number.name} no data"
-    if not _known(number.previous):
+    if not is_known(number.previous):
         return f"{number.name} {amount(number.value)} (before: no data)"
     change = number.value - number.previous
     return f"{number.name} {amount(number.value)} ({'±0' if not change else amount(change, sign='+')})"
@@ -55,5 +55,6 @@ def _wall_time(instant: datetime, offset: str) -> str:
     return instant.strftime(f"%a %Y-%m-%d %H:%M{offset}")
 
 
-def _known(value: float | None) -> TypeGuard[float]:
+def is_known(value: float | None) -> TypeGuard[float]:
+    """Say whether there is a figure to show."""
     return value is not None and math.isfinite(value)

@@ -24,5 +24,5 @@ def pareto(firings: Sequence[int]) -> Pareto | None:
     for number, count in enumerate(falling[:-1], start=1):
         made += count
         if made >= MOST * total:
-            return Pareto(rules=number, of_rules=len(falling), firings=made, of_firings=total)
+            return Pareto(rules=number, of_rules=len(firings), firings=made, of_firings=total)
     return None

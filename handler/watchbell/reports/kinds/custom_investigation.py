@@ -201,9 +201,20 @@ def _matching(findings: Findings, matchers: Sequence[Matcher]) -> Findings:
     kept = keep(findings.episodes)
     return replace(
         findings,
+        problems=(*findings.problems, *(() if kept else _nameless(findings, matchers))),
         episodes=kept,
         new=keep(findings.new),
         resolved=keep(findings.resolved),
         still_firing=keep(findings.still_firing),
         rules=summarise_rules(kept, findings.window),
     )
+
+
+def _nameless(findings: Findings, matchers: Sequence[Matcher]) -> tuple[str, ...]:
+    """Say whether no alert rule has such a name: what is looked for under a wrong name never fires."""
+    names = {rule.name for rule in findings.alert_rules}
+    wanted = [one for one in matchers if one.name == "alertname"]
+    if not names or any(all_match(wanted, {"alertname": name}) for name in names):
+        return ()
+    told = wording.shortened(", ".join(map(str, wanted)))
+    return (f"params.alerts: no alert rule goes by {told}; all matchers have to match at once",)

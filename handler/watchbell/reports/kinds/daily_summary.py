@@ -169,11 +169,10 @@ def _top_rules(findings: Findings) -> tuple[Section, ...]:
     if not findings.rules:
         return ()
     shown = findings.rules[:MOST_RULES]
-    more = len(findings.rules) - len(shown)
     return (
         Section(
             title="Top by firing time",
-            lines=(f"and {wording.many(more, 'rule')} more",) if more else (),
+            lines=wording.shown(len(shown), len(findings.rules), "rule"),
             columns=("alert", "firings", "firing time"),
             rows=tuple(
                 (name, str(rule.firings), wording.duration(rule.firing_seconds))

@@ -142,13 +142,12 @@ def _incidents(found: Sequence[Incident], window: Window) -> tuple[Section, ...]
     lines = [f"Times in {window.timezone}. {THE_RULE}"]
     for number, one in enumerate(found[:MOST_INCIDENTS], 1):
         lines += [f"Incident {number}: {line}" for line in _remarks(one, window)]
-    more = len(found) - len(rows)
     return (
         Section(
             title="Incidents",
             lines=(
                 *wording.capped(lines, MOST_LINES),
-                *([f"and {wording.many(more, 'incident')} more"] if more else []),
+                *wording.shown(len(rows), len(found), "incident"),
             ),
             columns=("incident", "first symptom", "recovery", "duration", "alerts", "peak", "began with"),
             rows=rows,

@@ -59,11 +59,8 @@ def timeline(found: Sequence[Entry], window: Window) -> Section:
     if not found:
         lines = ["No alert and no silence began or ended in this window."]
     if len(found) > len(shown):
-        lines.append(
-            f"Left out: {wording.many(len(found) - len(shown), 'entry')} of usual alerts".replace("entrys", "entries")
-        )
-    if len(shown) > MOST_ROWS:
-        lines.append(f"and {len(shown) - MOST_ROWS} more")
+        lines.append(f"Left out: {wording.many(len(found) - len(shown), 'line')} of usual alerts")
+    lines += wording.shown(len(rows), len(shown), "line")
     columns = ("time", "offset", "", "", "incident")  # what has no name here needs none
     return Section(title="Timeline", lines=tuple(lines), columns=columns if rows else (), rows=rows)
 

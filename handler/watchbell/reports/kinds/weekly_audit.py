@@ -122,10 +122,10 @@ def _noise(rows: Sequence[RuleRow]) -> Section:
     lines = []
     if few:
         share = wording.percent(few.firings / few.of_firings)
-        lines.append(f"{few.rules} of {few.of_rules} rules made {share} of {few.of_firings} firings")
+        lines.append(f"{few.rules} of {few.of_rules} rules made {share} of {few.of_firings:,} firings")
     return Section(
         title="Alert rules by firing time",
-        lines=(*lines, *_more(rows, MOST_RULES)),
+        lines=(*lines, *_shown(rows, MOST_RULES)),
         columns=("alert", "firings", "of time"),
         rows=tuple(
             (name, str(row.firings), wording.percent(row.share))
@@ -137,15 +137,14 @@ def _noise(rows: Sequence[RuleRow]) -> Section:
 def _details(rows: Sequence[RuleRow]) -> Section:
     return Section(
         title="Each rule in detail",
-        lines=tuple(_more(rows, MOST_DETAILS)),
+        lines=_shown(rows, MOST_DETAILS),
         columns=("alert", "time", "change", "flaps", "in sleep hours", "median", "instances", "owner", "runbook"),
         rows=tuple(_detail(name, row) for name, row in zip(_names(rows), rows[:MOST_DETAILS], strict=False)),
     )
 
 
-def _more(rows: Sequence[RuleRow], limit: int) -> Iterator[str]:
-    if len(rows) > limit:
-        yield f"and {wording.many(len(rows) - limit, 'rule')} more"
+def _shown(rows: Sequence[RuleRow], limit: int) -> tuple[str, ...]:
+    return wording.shown(min(limit, len(rows)), len(rows), "rule")
 
 
 def _names(rows: Sequence[RuleRow]) -> list[str]:

@@ -4,6 +4,8 @@ import pytest
 
 from fakes import monitoring
 from fakes.monitoring import FakeMonitoring
+from watchbell.checkup.checks import Level
+from watchbell.checkup.source_probes import probe_source
 from watchbell.clock import SystemClock
 from watchbell.errors import ConfigError
 from watchbell.redaction import redact
@@ -119,3 +121,13 @@ def test_what_is_wrong_is_said_by_file_and_key(tmp_path, toml, words):
         settings(tmp_path, toml)
     assert words in str(caught.value)
     assert str(tmp_path / "config.toml") in str(caught.value)
+
+
+def test_doctor_warns_of_one_that_is_covered_for_and_finds_fault_when_none_covers(tmp_path):
+    with FakeMonitoring() as one, FakeMonitoring() as other:
+        one.fault = monitoring.unavailable
+        found = settings(tmp_path, PAIR.format(a=one.url, b=other.url))
+        check = probe_source(found, found.sources[0], CLOCK, "a").check
+        assert (check.level, "prometheus/eu covers for it" in check.detail) == (Level.WARNING, True)
+        other.fault = monitoring.unavailable
+        assert probe_source(found, found.sources[0], CLOCK, "a").check.level is Level.PROBLEM

@@ -1,4 +1,8 @@
-"""A weekly audit over 30 days from a real Prometheus, against downloading the same series and throwing them away."""
+"""A weekly audit over 30 days from a real Prometheus, against downloading the same series and throwing them away.
+
+The download is the one that any HTTP client makes unless told otherwise, packed by gzip; the audit asks for the same
+in the same pieces, unpacked as it does over plain HTTP. Both windows are read, the one before as well.
+"""
 
 import http.client
 import json

@@ -73,7 +73,18 @@ def test_pure_rooms_import_only_values(path: Path) -> None:
 def test_the_spine_knows_interfaces_and_no_implementation() -> None:
     implementations = ("stores.local", "delivery.slack", "delivery.telegram", "delivery.discord", "delivery.console")
     libraries = {"httpx", "sqlite3", "click", "boto3", "croniter"}
-    for name in ("tick", "attempt", "recovery", "ops", "workers", "services", "rehearsal"):
+    for name in (
+        "tick",
+        "work",
+        "batches",
+        "queueing",
+        "attempt",
+        "recovery",
+        "ops",
+        "workers",
+        "services",
+        "rehearsal",
+    ):
         found = imports(HANDLER / f"{name}.py")
         assert not {one.split(".")[0] for one in found} & libraries, name
         assert not [one for one in found if one.startswith(tuple(f"watchbell.{i}" for i in implementations))], name

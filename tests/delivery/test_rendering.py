@@ -102,6 +102,12 @@ def test_figures_that_could_not_be_read_are_one_line_below_the_first_screen(make
     assert "\nMore numbers\ne 1 (before: no data)\nno data: d, f\n" in text
 
 
+def test_a_reason_that_the_second_line_tells_is_not_told_again_beside_the_source(make_report, stamp):
+    down = [Coverage(source=name, status=CoverageStatus.FAILED, detail=f"{name} is gone") for name in "ab"]
+    report = full(make_report, coverage=tuple(down), reason="pipeline unavailable: a: a is gone (and 1 more problem)")
+    assert "\nCoverage 0/2: a FAILED; b FAILED: b is gone\n" in plain.message(report, stamp)
+
+
 def test_a_punctual_first_message_says_neither_late_nor_repeat(make_report, stamp):
     text = plain.message(full(make_report), stamp)
     assert "late by" not in text

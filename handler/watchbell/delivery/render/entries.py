@@ -21,6 +21,7 @@ FIRST_SCREEN_NUMBERS = 3
 MOST_ACTIONS = 3
 
 LONGEST_HEADLINE = 120
+ROOM_ABOVE = 240  # of the line with window and reason; whatever it tells within is surely shown
 LONGEST_CELL = 120
 LONGEST_COLUMN = 40
 LONGEST_NOTICE_LINE = 600
@@ -73,7 +74,7 @@ def first_screen(report: Report) -> Iterator[Entry]:
     top = [
         Entry(Style.HEADLINE, headline(report)),
         _line(" · ".join(filter(None, (window_text(report.window), report.reason)))),
-        _line(_coverage(report.coverage)),
+        _line(_coverage(report.coverage, report.reason)),
     ]
     if report.numbers:
         top.append(_line(" · ".join(map(figure, report.numbers[:FIRST_SCREEN_NUMBERS]))))
@@ -86,14 +87,18 @@ def _line(text: str) -> Entry:
     return Entry(Style.LINE, literal(text))
 
 
-def _coverage(coverage: Sequence[Coverage]) -> str:
-    """The sources that cannot be believed come first, each with as much of its reason as there is room for."""
+def _coverage(coverage: Sequence[Coverage], above: str) -> str:
+    """The sources that cannot be believed come first, each with as much of its reason as there is room for.
+
+    A reason that the line above has told in full is not told again.
+    """
     if not coverage:
         return "Coverage: no source was read"
     doubtful = [entry for entry in coverage if entry.status is not CoverageStatus.OK]
     good = [entry for entry in coverage if entry.status is CoverageStatus.OK]
     room = 240 // max(1, len(doubtful))
-    told = [f"{_named(entry)} {entry.status.upper()}: {literal(entry.detail, room)}" for entry in doubtful]
+    untold = ["" if entry.detail in above[:ROOM_ABOVE] else f": {literal(entry.detail, room)}" for entry in doubtful]
+    told = [f"{_named(entry)} {entry.status.upper()}{why}" for entry, why in zip(doubtful, untold, strict=True)]
     told += [f"{_named(entry)} ok{_age(entry)}" for entry in good]
     return f"Coverage {len(good)}/{len(coverage)}: {'; '.join(told)}"
 

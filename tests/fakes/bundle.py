@@ -3,6 +3,7 @@
 import atexit
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -25,10 +26,10 @@ def shared_bundle() -> Path:
     """Return a bundle for this machine, the same one for all tests of a session."""
     folder = tempfile.mkdtemp(prefix="watchbell-bundle-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return build(Path(folder))
+    return build(Path(folder), "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64")
 
 
-def build(folder: Path, architecture: str = "x86_64") -> Path:
+def build(folder: Path, architecture: str) -> Path:
     """Build handler/ for an architecture (`x86_64`, `arm64`) and this Python; return the bundle's folder."""
     bundle, scratch = folder / f"bundle-{architecture}", folder / f"scratch-{architecture}"
     bundle.mkdir()

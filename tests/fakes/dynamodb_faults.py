@@ -15,6 +15,7 @@ LOST, UNREACHABLE, THROTTLED, BROKEN, IN_CONFLICT = "lost", "unreachable", "thro
 WELL = "well"
 #: What may become of any request; a conflict with somebody else's transaction only of one that writes.
 FAULTS = (LOST, UNREACHABLE, THROTTLED, BROKEN, IN_CONFLICT)
+WRITES = ("TransactWriteItems", "PutItem", "UpdateItem", "DeleteItem")
 
 
 class Faults:
@@ -53,12 +54,10 @@ class Faults:
         self._decide = lambda operation: chance.choice(FAULTS) if chance.random() < share else WELL
 
     def _before_send(self, request: Any, **_: Any) -> AWSResponse | None:
-        operation = request.headers["X-Amz-Target"]
-        operation = (operation.decode() if isinstance(operation, bytes) else operation).rpartition(".")[2]
+        operation = operation_of(request)
         with self._lock:
             fault = self._decide(operation)
-        writes = operation in ("TransactWriteItems", "PutItem", "UpdateItem", "DeleteItem")
-        if fault == WELL or (fault == IN_CONFLICT and not writes):
+        if fault == WELL or (fault == IN_CONFLICT and operation not in WRITES):
             return None
         self.met.append((operation, fault))
         if fault == LOST:
@@ -74,6 +73,12 @@ class Faults:
         if fault == IN_CONFLICT:
             return _answer(request, 400, "TransactionConflictException")
         return _answer(request, 500, "InternalServerError")
+
+
+def operation_of(request: Any) -> str:
+    """Return what a request of botocore asks for."""
+    target = request.headers["X-Amz-Target"]
+    return str((target.decode() if isinstance(target, bytes) else target).rpartition(".")[2])
 
 
 class _Raw(io.BytesIO):

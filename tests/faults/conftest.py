@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,15 +14,17 @@ from typing import Any
 import httpx
 import pytest
 
+from fakes.dynamodb import environment, shared_client
 from fakes.programs import program as path_of_program
 from faults.dying_tick import tick_of
 from faults.scene import Scene, a_scene
-from watchbell.claims import Gap
+from watchbell.claims import CLOCK_SKEW, Gap, Status
 from watchbell.clock import SystemClock
 from watchbell.instants import format_minute
-from watchbell.stores.interface import Run
-from watchbell.stores.local import LocalStore
+from watchbell.settings import load_settings
+from watchbell.stores.interface import Run, Store
 from watchbell.tick import TickResult
+from watchbell.wiring.stores import open_store
 
 TESTS = Path(__file__).parent.parent
 TOKENS = {
@@ -108,7 +111,7 @@ def raw_task(task_id: str, target: str, **fields: Any) -> dict[str, Any]:
 
 @dataclass
 class Home:
-    """A home folder, and the minute that this test is about."""
+    """A store, a folder, and the minute that this test is about."""
 
     path: Path
     environ: dict[str, str]
@@ -128,14 +131,19 @@ class Home:
 
     def change(self, change: Any, now: datetime | None = None) -> None:
         self.path.mkdir(exist_ok=True)
-        store = LocalStore(self.path)
-        store.tasks.change(change, now=now or SystemClock().now())
-        store.close()
+        with self.store() as store:
+            store.tasks.change(change, now=now or SystemClock().now())
 
-    def start(self, point: str = "never", **more: Any) -> "subprocess.Popen[str]":
-        """Begin a tick in a process of its own that dies at `point`."""
+    def store(self) -> AbstractContextManager[Store]:
+        return open_store(load_settings(self.environ))
+
+    def start(
+        self, point: str = "never", *, shift: timedelta = timedelta(0), deliver: Sequence[str] = (), **more: Any
+    ) -> "subprocess.Popen[str]":
+        """Begin a tick (or a batch of messages) in a process of its own that dies at `point`."""
         script = Path(__file__).with_name("dying_tick.py")
-        return self.popen([sys.executable, str(script), self.at, point, str(self.builds)], **more)
+        options = ["--shift", str(shift.total_seconds()), *(["--deliver", *deliver] if deliver else [])]
+        return self.popen([sys.executable, str(script), self.at, point, str(self.builds), *options], **more)
 
     def popen(self, command: Sequence[str], **more: Any) -> "subprocess.Popen[str]":
         environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(TESTS), **self.environ, **more.pop("environ", {})}
@@ -152,11 +160,24 @@ class Home:
 
     def run(self, task_id: str) -> Run | None:
         """Return what the ledger says of the test's minute."""
-        store = LocalStore(self.path)
-        try:
+        with self.store() as store:
             return store.runs.find(task_id, self.at)
-        finally:
-            store.close()
+
+    def until_gone(self, task_id: str) -> timedelta:
+        """Return how far clocks must be put forward until all know that the owner of a run is gone.
+
+        A local owner's lock tells at once; elsewhere the end of the lease does, and a margin.
+        """
+        run = self.run(task_id)
+        if "WATCHBELL_STORE" not in self.environ or run is None or run.status is not Status.RUNNING:
+            return timedelta(0)
+        return run.lease_until + CLOCK_SKEW + timedelta(seconds=1) - SystemClock().now()
+
+    def next_fire(self, task_id: str) -> datetime | None:
+        """Return the fire time that nobody has claimed yet."""
+        with self.store() as store:
+            expected = store.tasks.expectation(task_id)
+        return expected.next_fire if expected is not None else None
 
     def settled(self, task_id: str) -> Run:
         run = self.run(task_id)
@@ -164,24 +185,34 @@ class Home:
         return run
 
     def history(self, task_id: str) -> list[Run]:
-        store = LocalStore(self.path)
-        try:
+        with self.store() as store:
             return store.runs.history(task_id, limit=1000)
-        finally:
-            store.close()
 
     def gaps(self, task_id: str) -> list[Gap]:
-        store = LocalStore(self.path)
-        try:
+        with self.store() as store:
             return store.runs.gaps(task_id, limit=1000)
-        finally:
-            store.close()
 
 
 @pytest.fixture
 def home(tmp_path: Path, chats: Chats) -> Home:
     path = tmp_path / "home"
     return Home(path, {"WATCHBELL_HOME": str(path), **chats.environ})
+
+
+@pytest.fixture
+def cloud_home(home: Home, tables: str, dynamodb_url: str, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """The same with the store in DynamoDB Local."""
+    # Making a client takes longer than a tick.
+    monkeypatch.setattr("watchbell.stores.dynamodb.connection.new_client", shared_client)
+    home.environ |= environment(dynamodb_url) | {"WATCHBELL_STORE": f"dynamodb:{tables}"}
+    return home
+
+
+@pytest.fixture(params=["home", pytest.param("cloud_home", marks=pytest.mark.service("dynamodb-local"))])
+def any_home(request: pytest.FixtureRequest) -> Home:
+    """Each store in turn."""
+    found: Home = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture

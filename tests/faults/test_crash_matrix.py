@@ -1,11 +1,11 @@
 """A tick that is killed at any step: later ticks finish what it left, and nothing is sent twice or lost unseen.
 
-Real processes die by SIGKILL; what arrived is counted in the chat server's journal.
+Real processes die by SIGKILL; what arrived is counted in the chat server's journal. With the store in DynamoDB a dead
+owner is known to be gone by its lease alone, so there the clocks of later ticks are put forward past it.
 """
 
 import io
 import signal
-import sqlite3
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,10 +16,13 @@ import pytest
 from faults.conftest import Chats, Home, raw_task
 from faults.dying_tick import POINTS
 from watchbell.claims import Status
+from watchbell.instants import MINUTE
 from watchbell.stores.interface import Run
 
 TASK = "a1b2c3d4e5f6"
 A_MINUTE_LATER = timedelta(seconds=70)
+#: From when on Slack is asked about a message, after its intent.
+ASKED_AFTER = timedelta(seconds=110)
 REPEAT = "may be a repeat"
 MAY_BE_THERE = ("after the intent", "after the send")
 
@@ -38,25 +41,28 @@ MATRIX: dict[str, tuple[Status | None, int, Status, int, int]] = {
 }
 
 
-def kill_tick(home: Home, point: str) -> str:
+def kill_tick(home: Home, point: str, **options: Any) -> str:
     """Run a tick that dies at `point`; return what it had printed."""
-    process = home.start(point)
+    process = home.start(point, **options)
     printed, errors = process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL, errors
     return printed
 
 
 def later_ticks(home: Home) -> None:
-    """Run ticks until long after every wait: at once, after a minute, and once more."""
-    for shift in (timedelta(0), A_MINUTE_LATER, 3 * A_MINUTE_LATER):
+    """Run ticks until long after every wait: at once, when the owner is gone, after a minute, and once more."""
+    home.tick()
+    gone = home.until_gone(TASK)
+    for shift in (*([gone] if gone else []), gone + A_MINUTE_LATER, gone + 3 * A_MINUTE_LATER):
         home.tick(shift=shift)
 
 
 def assert_whole_ledger(home: Home) -> None:
-    """Each expected minute has exactly one row, and nothing is still owed."""
+    """Each expected minute has exactly one row, the next one has none yet, and nothing is still owed."""
     runs = [run.fire_time for run in home.history(TASK)]
     assert runs == [home.at]
     assert sum(gap.count for gap in home.gaps(TASK)) == 0
+    assert home.next_fire(TASK) == home.minute + MINUTE
     assert home.settled(TASK).wake_at is None
 
 
@@ -65,13 +71,17 @@ def test_the_matrix_names_every_point() -> None:
 
 
 @pytest.mark.parametrize("point", MATRIX)
-def test_a_tick_killed_at_any_step_is_finished_by_later_ones(home: Home, chats: Chats, chat: str, point: str) -> None:
+def test_a_tick_killed_at_any_step_is_finished_by_later_ones(
+    any_home: Home, chats: Chats, chat: str, point: str
+) -> None:
+    home = any_home
     status_then, arrived_then, status_later, arrived_later, built = MATRIX[point]
     home.add(raw_task(TASK, f"slack:{chat}"))
 
     kill_tick(home, point)
     run = home.run(TASK)
     assert (run.status if run else None) == status_then
+    assert home.next_fire(TASK) == (home.minute + MINUTE if run else home.minute)
     assert len(chats.texts(chat)) == arrived_then
 
     later_ticks(home)
@@ -83,8 +93,9 @@ def test_a_tick_killed_at_any_step_is_finished_by_later_ones(home: Home, chats: 
 
 @pytest.mark.parametrize("point", MAY_BE_THERE)
 def test_telegram_cannot_be_asked_so_what_may_have_arrived_is_held(
-    home: Home, chats: Chats, chat: str, point: str
+    any_home: Home, chats: Chats, chat: str, point: str
 ) -> None:
+    home = any_home
     home.add(raw_task(TASK, f"telegram:{chat}"))
     kill_tick(home, point)
     arrived = len(chats.texts(chat))
@@ -98,8 +109,9 @@ def test_telegram_cannot_be_asked_so_what_may_have_arrived_is_held(
 
 @pytest.mark.parametrize(("point", "arrived"), [("after the intent", 1), ("after the send", 2)])
 def test_where_the_task_says_resend_telegram_is_sent_it_once_more_and_marked(
-    home: Home, chats: Chats, chat: str, point: str, arrived: int
+    any_home: Home, chats: Chats, chat: str, point: str, arrived: int
 ) -> None:
+    home = any_home
     home.add(raw_task(TASK, f"telegram:{chat}", on_unknown="resend"))
     kill_tick(home, point)
     home.tick()
@@ -143,8 +155,7 @@ def test_slack_is_asked_once_the_message_must_have_arrived_and_shows_one(
     assert (run.status, run.wake_at) == (Status.UNKNOWN, part.intent_at + timedelta(seconds=100))
     assert len(chats.texts(chat)) == arrived, "it is not sent again before Slack was asked"
 
-    asked_at_the_earliest(home)
-    home.tick()
+    home.tick(shift=ASKED_AFTER)
     (part,) = home.settled(TASK).parts
     assert (home.settled(TASK).status, part.questions) == (Status.SUCCESS, 0)
     assert part.attempts == (1 if point == "after the send" else 2), "what is found is not sent again"
@@ -154,13 +165,14 @@ def test_slack_is_asked_once_the_message_must_have_arrived_and_shows_one(
 
 @pytest.mark.parametrize(("on_unknown", "arrived"), [("hold", [False]), ("resend", [False, True])])
 def test_slack_that_does_not_let_itself_be_asked_is_asked_again_and_then_the_task_decides(
-    home: Home, chats: Chats, chat: str, on_unknown: str, arrived: list[bool]
+    any_home: Home, chats: Chats, chat: str, on_unknown: str, arrived: list[bool]
 ) -> None:
+    home = any_home
     home.add(raw_task(TASK, f"slack:{chat}", on_unknown=on_unknown))
     kill_tick(home, "after the send")
     chats.deny(chat, "history")
     home.tick()
-    shifted = timedelta(seconds=110)
+    shifted = max(ASKED_AFTER, home.until_gone(TASK))
     pauses = [timedelta(minutes=2), timedelta(minutes=10), timedelta(hours=1), timedelta(hours=4)]
     for asked, pause in enumerate(pauses, 1):
         home.tick(shift=shifted)
@@ -215,14 +227,14 @@ def test_the_console_is_treated_like_any_other_provider(
 
 @pytest.mark.parametrize(("on_unknown", "arrived"), [("hold", 1), ("resend", 2)])
 def test_dying_again_and_again_after_the_send_never_sends_more_than_that(
-    home: Home, chats: Chats, chat: str, on_unknown: str, arrived: int
+    any_home: Home, chats: Chats, chat: str, on_unknown: str, arrived: int
 ) -> None:
+    home = any_home
     home.add(raw_task(TASK, f"telegram:{chat}", on_unknown=on_unknown))
     kill_tick(home, "after the send")
     if on_unknown == "resend":
         home.tick()
-        asked_at_the_earliest(home)
-        kill_tick(home, "after the send")
+        kill_tick(home, "after the send", shift=max(A_MINUTE_LATER, home.until_gone(TASK)))
     later_ticks(home)
     later_ticks(home)
 
@@ -232,32 +244,27 @@ def test_dying_again_and_again_after_the_send_never_sends_more_than_that(
 
 @pytest.mark.parametrize("provider", ["slack", "discord"])
 def test_dying_at_every_send_shows_one_message_where_the_provider_can_help(
-    home: Home, chats: Chats, chat: str, provider: str
+    any_home: Home, chats: Chats, chat: str, provider: str
 ) -> None:
     """Processes die after the send, after its repeat and after the question: one message, found in the end."""
+    home = any_home
     home.add(raw_task(TASK, f"{provider}:{chat}"))
     kill_tick(home, "after the send")
     if provider == "slack":
         home.tick()
-        asked_at_the_earliest(home)
-    kill_tick(home, "after the send")
-    home.tick(shift=timedelta(minutes=4))
-    home.tick(shift=timedelta(minutes=5))
+    asked = ASKED_AFTER if provider == "slack" else timedelta(0)
+    kill_tick(home, "after the send", shift=max(asked, home.until_gone(TASK)))
+    gone = home.until_gone(TASK)
+    home.tick(shift=gone + timedelta(minutes=4))
+    home.tick(shift=gone + timedelta(minutes=5))
 
     assert home.settled(TASK).status is Status.SUCCESS
     assert chats.ids(chat) == [part.message_id for part in home.settled(TASK).parts]
 
 
-def asked_at_the_earliest(home: Home) -> None:
-    """Let the time be over that an unknown send waits for its question or its repeat, without waiting for it."""
-    with sqlite3.connect(home.path / "scheduler.db") as connection:
-        connection.execute("UPDATE parts SET intent_at = intent_at - 110")
-        connection.execute("UPDATE runs SET wake_at = wake_at - 110")
-    connection.close()
-
-
-def test_two_targets_are_told_apart_after_a_crash(home: Home, chats: Chats, chat: str) -> None:
+def test_two_targets_are_told_apart_after_a_crash(any_home: Home, chats: Chats, chat: str) -> None:
     """The first target's fate is unknown, the second was sent to: only the first is asked about."""
+    home = any_home
     first, second = f"C{chat}", f"D{chat}"
     home.add(raw_task(TASK, f"slack:{first}-SLOW-2000MS", targets=[f"slack:{second}"]))
     kill_tick(home, "after the outcome")  # the fast one's
@@ -282,10 +289,13 @@ def _wait_until(is_true: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_a_tick_killed_in_hand_is_taken_over_exactly_once_by_eight_at_once(home: Home, chats: Chats, chat: str) -> None:
+def test_a_tick_killed_in_hand_is_taken_over_exactly_once_by_eight_at_once(
+    any_home: Home, chats: Chats, chat: str
+) -> None:
+    home = any_home
     home.add(raw_task(TASK, f"slack:{chat}"))
     kill_tick(home, "after the report is saved")
-    ticks = [home.start() for _ in range(8)]
+    ticks = [home.start(shift=home.until_gone(TASK)) for _ in range(8)]
     codes = [_end(tick) for tick in ticks]
 
     run = home.settled(TASK)

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from faults.conftest import Chats, Home, raw_task
-from faults.test_crash_matrix import TASK, asked_at_the_earliest, kill_tick
+from faults.test_crash_matrix import ASKED_AFTER, TASK, kill_tick
 from watchbell.claims import Status
 
 PROVIDERS = ("slack", "telegram", "discord")
@@ -52,8 +52,7 @@ def test_a_tick_killed_at_the_second_part_leaves_a_whole_report_without_doubles(
     long_report(home, provider, chat)
     kill_tick(home, f"{point} of part 2")
     home.tick()
-    asked_at_the_earliest(home)
-    home.tick()
+    home.tick(shift=ASKED_AFTER)
 
     run = home.settled(TASK)
     assert run.status is Status.SUCCESS

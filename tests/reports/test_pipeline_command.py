@@ -127,6 +127,12 @@ def test_only_the_end_of_the_complaints_is_told_without_secrets():
     assert len(error) < 600
 
 
+def test_a_key_that_the_program_was_given_is_masked_in_its_complaints():
+    given = {"PATH": PATH, "DESK_API_KEY": "plainwords-of-a-key"}
+    error = error_of("import os, sys; sys.exit('refused ' + os.environ['DESK_API_KEY'] + ' today')", environ=given)
+    assert error.endswith("refused *** today")
+
+
 def test_a_program_that_takes_too_long_ends_with_all_that_it_started(tmp_path):
     pids = tmp_path / "pids"
     script = f"sleep 60 & echo $! $$ > {pids}; echo waiting >&2; wait"

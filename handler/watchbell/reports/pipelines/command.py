@@ -16,7 +16,7 @@ from typing import IO
 
 from watchbell.clock import Clock
 from watchbell.errors import SourceError
-from watchbell.redaction import redact
+from watchbell.redaction import is_credential_key, redact, remember_secret
 from watchbell.reports.interface import Report, ReportRequest
 from watchbell.reports.pipelines.exchange import MOST_BYTES, Account, question, report_of
 
@@ -48,6 +48,8 @@ class CommandPipeline:
         self._name = name
         self._account = account
         self._environ = dict(environ)
+        for variable in filter(is_credential_key, environ):
+            remember_secret(environ[variable])  # the program may complain of it
         self._clock = clock
         self._folder = folder if folder is not None and folder.is_dir() else None
         self._timeout_seconds = timeout_seconds

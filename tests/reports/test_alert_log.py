@@ -165,6 +165,16 @@ def test_a_gap_between_heartbeats_is_named_and_spoils_the_proof(path, hours, det
     assert f"no heartbeat {detail}" in evidence.coverage.detail
 
 
+@pytest.mark.parametrize(("start", "end", "is_proof"), [(23, 24, False), (21.5, 22.5, True), (19, 20, True)])
+def test_a_short_window_without_a_heartbeat_in_it_or_after_it_is_no_proof(watched, start, end, is_proof):
+    evidence = read(watched, at(start), at(end))  # the last one came at 22 h
+    assert evidence.coverage.status is (CoverageStatus.OK if is_proof else CoverageStatus.UNPROVEN)
+    assert evidence.covered_from == (at(start) if is_proof else None)
+    assert (
+        "no heartbeat in the window itself, let it be repeated more often" in evidence.coverage.detail
+    ) is not is_proof
+
+
 def test_covered_from_is_the_first_heartbeat_after_the_last_gap(path):
     for hour in (-4, 0, 10, 14, 18, 22):
         append(path, payload(alert("DeadMansSwitch", start=-100)), at(hour))

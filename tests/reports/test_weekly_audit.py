@@ -256,6 +256,7 @@ def test_a_few_rules_that_made_most_of_the_noise_are_counted():
     assert (found.rules, found.of_rules, found.firings, found.of_firings) == (2, 5, 80, 100)
     assert pareto([7]) is None
     assert pareto([1, 1, 0]) is None
+    assert pareto([1, 1, 1, 1, 1, 1]) is None
     assert pareto([]) is None
 
 
@@ -379,7 +380,11 @@ def test_every_list_is_capped_and_says_how_much_it_leaves_out():
         )
     report = build(history, history.window(days=7))
     assert lines(report, "Alert rules by firing time") == ("Shown: 20 of 30 rules",)
-    assert lines(report, "Each rule in detail") == ("Shown: 10 of 30 rules",)
+    assert lines(report, "Each rule in detail") == (
+        "Shown: 10 of 30 rules",
+        "The change is not known: nothing vouches for the window before.",
+    )
+    assert {row[2] for row in section(report, "Each rule in detail").rows} == {""}
     tidy = lines(report, "To tidy up")
     assert tidy[5] == "and 25 more that are stuck"
     assert tidy[11] == "and 25 more old silences"

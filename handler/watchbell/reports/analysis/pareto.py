@@ -18,11 +18,13 @@ class Pareto:
 
 
 def pareto(firings: Sequence[int]) -> Pareto | None:
-    """Return how few rules made most of the firings (one figure for each rule); None where it takes all of them."""
+    """Return how few rules made most of the firings (a figure for each rule); None where it takes over half of them."""
     falling = sorted((count for count in firings if count), reverse=True)
     total, made = sum(falling), 0
     for number, count in enumerate(falling[:-1], start=1):
         made += count
+        if 2 * number > len(firings):
+            break
         if made >= MOST * total:
             return Pareto(rules=number, of_rules=len(firings), firings=made, of_firings=total)
     return None

@@ -88,10 +88,13 @@ def _page_numbers(findings: Findings, previous: Findings | None, hours: Hours) -
 def _actions(findings: Findings) -> tuple[str, ...]:
     """Return at most three things to do, the most pressing first."""
     actions = [f"First make this report whole: {findings.problem}"] if findings.problem else []
-    for episode in sorted(findings.still_firing, key=lambda one: _pressing(one, findings))[:1]:
+    pressing = sorted(findings.still_firing, key=lambda one: _pressing(one, findings))
+    for episode in pressing[:1]:
         runbook = runbook_of(episode.annotations)
         link = f"; runbook: {runbook}" if runbook else ""
-        actions.append(f"Look at {wording.alert(episode.labels)}{wording.owned(episode.labels)}{link}")
+        urgent = sum(_pressing(one, findings) == (False, False) for one in pressing[1:])
+        more = f", and at {urgent} more urgent" if urgent else ""
+        actions.append(f"Look at {wording.alert(episode.labels)}{wording.owned(episode.labels)}{more}{link}")
     noisiest = max(findings.rules, key=lambda rule: rule.firings, default=None)
     if noisiest and noisiest.firings >= NOISY_FIRINGS:
         name = wording.alert(noisiest.labels)

@@ -22,6 +22,7 @@ MOST_SUGGESTIONS = 5
 MOST_LINES = 5
 MOST_NAMES = 8
 NOISY_FIRINGS = 5
+NO_CHANGE = "The change is not known: nothing vouches for the window before."
 
 Advice = tuple[RuleRow, Suggestion]
 
@@ -137,7 +138,7 @@ def _noise(rows: Sequence[RuleRow]) -> Section:
 def _details(rows: Sequence[RuleRow]) -> Section:
     return Section(
         title="Each rule in detail",
-        lines=_shown(rows, MOST_DETAILS),
+        lines=(*_shown(rows, MOST_DETAILS), *([NO_CHANGE] if rows[0].previous_firings is None else [])),
         columns=("alert", "time", "change", "flaps", "in sleep hours", "median", "instances", "owner", "runbook"),
         rows=tuple(_detail(name, row) for name, row in zip(_names(rows), rows[:MOST_DETAILS], strict=False)),
     )
@@ -156,7 +157,7 @@ def _detail(name: str, row: RuleRow) -> tuple[str, ...]:
     return (
         name,
         wording.duration(row.summary.firing_seconds),
-        wording.difference(row.firings, row.previous_firings),
+        "" if row.previous_firings is None else wording.difference(row.firings, row.previous_firings),
         "" if row.flap_score is None else wording.percent(row.flap_score),
         str(row.sleep_firings),
         "" if row.median_seconds is None else wording.duration(row.median_seconds),

@@ -251,6 +251,8 @@ def _coverage(beats: list[datetime], start: datetime, end: datetime, max_gap: ti
             covered_from = following
             gap = f"between {format_minute(before)} and {format_minute(following)}"
         before = following
+    if not gap and not any(beat >= start for beat in relevant):
+        return None, "in the window itself, let it be repeated more often"
     return (covered_from if covered_from and covered_from < end else None), gap
 
 

@@ -140,6 +140,8 @@ def test_no_source_at_all_is_said(make_report, stamp):
         (0.25, 0.2, "N 0.25 (+0.05)"),
         (1_234_567, 1_234_566, "N 1,234,567 (+1)"),
         (99.999, 99.999, "N 100 (±0)"),
+        (0.00042, 0.0005, "N 0.00042 (-0.00008)"),
+        (0.0351, None, "N 0.035 (before: no data)"),
     ],
 )
 def test_a_number_shows_its_change_and_no_data_is_never_zero(value, previous, text):

@@ -505,7 +505,8 @@ class Blackbox(Told):
 
     def ask_range(self, promql, start, end, *, step):
         runs = {name: 5 if promql.startswith("count") else 5 * value for name, value in self._probes.items()}
-        return [({"instance": name}, [(end.timestamp(), float(count))]) for name, count in runs.items()]
+        times = [(start + step * n).timestamp() for n in range(round((end - start) / step) + 1)]
+        return [({"instance": name}, [(at, float(count)) for at in times]) for name, count in runs.items()]
 
 
 def test_an_optional_source_that_cannot_be_read_is_named_in_the_coverage():
@@ -526,7 +527,7 @@ def test_a_selector_that_finds_no_probe_fails_the_run():
 def test_all_instances_are_asked_and_a_probe_of_two_counts_once_by_the_worse_account():
     report = build(Kind.SYNTHETIC_RUN, Blackbox("one", a=1, b=1), Blackbox("two", b=0, c=1))
     assert (report.verdict, report.reason) == (Verdict.DEGRADED, "of 3 probes: 1 failing")
-    assert lines(report, "Failing") == ("b: no success in this window; 5 of 5 runs failed",)
+    assert lines(report, "Failing") == ("b: no success in this window; 1440 of 1440 runs failed",)
     assert [one.detail for one in report.coverage] == ["2 blackbox probes"] * 2
 
 
@@ -656,7 +657,7 @@ def test_a_probe_that_ran_before_has_a_gap_at_the_start_where_a_new_one_has_none
 def test_a_gap_is_no_all_clear():
     class Holed(Blackbox):
         def ask_range(self, promql, start, end, *, step):
-            whole = [start + step * n for n in range(1, 289)]
+            whole = [start + step * n for n in range(288)]
             return [({"instance": "a"}, [(at.timestamp(), 5.0) for at in whole if not hour(3) < at < hour(5)])]
 
     report = build(Kind.SYNTHETIC_RUN, Holed("one", a=1))
@@ -665,6 +666,24 @@ def test_a_gap_is_no_all_clear():
     assert [(one.status, one.detail) for one in report.coverage] == [
         (CoverageStatus.UNPROVEN, "1 blackbox probe, 1 with gaps")
     ]
+
+
+@pytest.mark.parametrize("one_ran_before", [False, True])
+def test_probes_that_all_begin_within_the_window_vouch_for_nothing_before(one_ran_before):
+    class Young(Blackbox):
+        def ask(self, promql, at):
+            if one_ran_before and promql.startswith("count_over_time(probe_success"):
+                return [({"instance": "old"}, 5.0)]
+            return super().ask(promql, at)
+
+        def ask_range(self, promql, start, end, *, step):
+            return [
+                (labels, points if labels["instance"] == "old" else points[-5:])
+                for labels, points in super().ask_range(promql, start, end, step=step)
+            ]
+
+    report = build(Kind.SYNTHETIC_RUN, Young("one", **({"old": 1} if one_ran_before else {}), new=1))
+    assert report.verdict is (Verdict.OK if one_ran_before else Verdict.UNKNOWN)
 
 
 def test_slots_between_rare_runs_are_no_gaps():

@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from watchbell.reports.interface import Number, Window
 
+MOST_DIGITS = 12
+
 
 def figure(number: Number) -> str:
     """Return `Alerts 12 (+9)`; what could not be read is "no data", never 0."""
@@ -19,9 +21,12 @@ def figure(number: Number) -> str:
 
 
 def amount(value: float, sign: str = "") -> str:
-    """Return a number with thousands separators and at most two decimals."""
+    """Return a number with thousands separators and at most two decimals; a small one with two digits, never as 0."""
     if float(value).is_integer():
         return f"{value:{sign},.0f}"
+    if abs(value) < 0.1:
+        digits = min(1 - math.floor(math.log10(abs(value))), MOST_DIGITS)
+        return f"{value:{sign}.{digits}f}".rstrip("0").rstrip(".")
     return f"{value:{sign},.2f}".rstrip("0").rstrip(".")
 
 

@@ -56,7 +56,7 @@ class ProbeSamples:
     slots: tuple[Slot, ...]  # only those with runs, oldest first
     passes_now: bool | None  # the last run of the window
     changes: int  # between passing and failing, within the window
-    ran_before: bool  # within the day before the window
+    ran_before: bool  # within the day before the window, or should have: none did
     last_run: float | None
     last_good: float | None
     p95: float | None

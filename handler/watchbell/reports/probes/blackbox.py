@@ -97,7 +97,8 @@ class _Reading:
                 slots=tuple(slots.get(key, ())),
                 passes_now=now[key] == 1 if key in now else None,
                 changes=int(changes.get(key, 0)),
-                ran_before=key in lately,
+                # One that begins within the window is new. When all of them do, nobody watched before.
+                ran_before=key in lately or not lately,
                 last_run=newest.get(key, slots[key][-1].end if key in slots else None),
                 last_good=last_good.get(key, max((one.end for one in slots.get(key, ()) if one.passes), default=None)),
                 p95=p95.get(key),

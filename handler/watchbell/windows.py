@@ -1,29 +1,34 @@
 """Where the window of a report begins, and which report is a task's last one.
 
 The last report is the newest scheduled run before, settled success, partial, unknown or quiet, whose verdict was not
-UNKNOWN: it looked at its window and whoever reads the reports has it, may have it, or asked for silence. Every window
-ends at its fire time, so a window that begins where the last one ended leaves neither hole nor overlap, whatever was
-late, missed or failed between. Ad-hoc runs begin there too, and move nothing.
+UNKNOWN: it looked at its window and whoever reads the reports has it, may have it, or asked for silence. One that its
+provider is still to be asked about is not settled: should it not have arrived, the next report has made it stale. Every
+window ends at its fire time, so a window that begins where the last one ended leaves neither hole nor overlap, whatever
+was late, missed or failed between. Ad-hoc runs begin there too, and move nothing.
 """
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from watchbell.claims import Status
+from watchbell.errors import StoreError
 from watchbell.instants import MINUTE
 from watchbell.reports.codec import report_from_json
 from watchbell.reports.interface import Report, Verdict, Window
 from watchbell.stores.interface import Run, RunStore
 from watchbell.tasks import MAX_WINDOW_HOURS, Kind, Task, WindowRule
 
+log = logging.getLogger("watchbell")
+
 LONGEST_WINDOW = timedelta(hours=MAX_WINDOW_HOURS)
 #: Kinds that say what has changed since their last report; a replay is about its own window only.
 REMEMBERING = frozenset(Kind) - {Kind.INCIDENT_WINDOW_REPLAY}
 
 _TOLD = frozenset({Status.SUCCESS, Status.PARTIAL, Status.UNKNOWN, Status.QUIET})
-#: How many runs to look back on, in one read after the other: most often the newest one is it.
-_PAGES = (5, 100, 2_000)
+#: How many runs to look back on at first, for most often the newest one is it, and then with each read.
+_FIRST_PAGE, _PAGE = 5, 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,24 +76,26 @@ def last_report(runs: RunStore, task: Task, before: datetime) -> LastReport | No
 
 
 def _is_report(run: Run) -> bool:
-    return run.status in _TOLD and run.verdict is not None and run.verdict != Verdict.UNKNOWN
+    has_looked = run.verdict is not None and run.verdict != Verdict.UNKNOWN
+    return has_looked and run.status in _TOLD and run.wake_at is None
 
 
 def _scheduled_runs(runs: RunStore, task_id: str, before: datetime) -> Iterator[Run]:
-    """Yield scheduled runs that were due before then, newest first, in few reads however many there are."""
-    seen = 0
-    for limit in _PAGES:
+    """Yield scheduled runs that were due before then, newest first, as far back as a window may reach."""
+    oldest, limit = before - LONGEST_WINDOW, _FIRST_PAGE
+    while True:
         page = runs.history(task_id, limit=limit, before=before)
-        yield from (run for run in page[seen:] if not run.adhoc)
-        if len(page) < limit:
+        yield from (run for run in page if not run.adhoc)
+        if len(page) < limit or page[-1].due_at < oldest:
             return
-        seen = limit
+        before, limit = page[-1].due_at, _PAGE
 
 
 def _kept_report(runs: RunStore, run: Run) -> Report | None:
-    """Return what a run has reported; a report that this version cannot read costs the memory, not the next one."""
-    kept = runs.saved_report(run.task_id, run.fire_time)
+    """Return what a run has reported; one that cannot be read costs the memory of it, not the next report."""
     try:
+        kept = runs.saved_report(run.task_id, run.fire_time)
         return None if kept is None else report_from_json(kept)
-    except ValueError:
+    except (ValueError, StoreError) as error:
+        log.warning("what run %s reported is not remembered: %s", run.id, error)
         return None

@@ -1,5 +1,6 @@
 """`--window since-last`: a task's reports tile the time, whatever becomes of ticks, sources and sends."""
 
+import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from faults.scene import TASK, Machine, Scene, a_scene, at
 from watchbell.attempt import carry_out
 from watchbell.claims import Status
-from watchbell.delivery.interface import Delivered, NotSent, Outcome, Refused, Unknown
+from watchbell.deliveries import Means
+from watchbell.delivery.interface import Absent, Delivered, NotSent, Outcome, Refused, Unknown
 from watchbell.errors import SourceError
 from watchbell.rehearsal import rehearse
 from watchbell.reports.codec import report_from_json
@@ -107,6 +109,52 @@ def test_a_window_moves_on_when_its_report_may_have_arrived(
     hourly.slack.script["C1"].clear()
     hourly.tick("11:00")
     assert hours_of(window_at(hourly, "11:00")) == following
+
+
+def test_what_the_provider_is_still_to_be_asked_about_moves_no_window(hourly: Scene) -> None:
+    hourly.slack.offers = Means(can_ask=True)
+    hourly.tick("09:00")
+    hourly.slack.script["C1"].append(Unknown("cut off"))
+    hourly.tick("10:00")
+    assert hourly.run("10:00").status is Status.UNKNOWN
+    hourly.tick("11:00")
+    # It had not arrived; the report of 11:00, which has, tells what it would have told.
+    hourly.slack.answers.append(Absent())
+    hourly.tick("11:10")
+    assert hourly.run("10:00").status is Status.FAILED
+    assert hours_of(window_at(hourly, "11:00")) == "09:00-11:00"
+
+
+def test_thousands_of_runs_that_could_not_look_do_not_hide_the_last_report(scene: Scene) -> None:
+    scene.add(window="since-last", cron="* * * * *")
+    scene.tick("09:00")
+    with sqlite3.connect(scene.home / "scheduler.db") as connection:
+        names = [row[1] for row in connection.execute("PRAGMA table_info(runs)")]
+        said = {"fire_time": "strftime('%Y-%m-%dT%H:%MZ', due_at + 60 * n, 'unixepoch')", "due_at": "due_at + 60 * n",
+                "verdict": "'UNKNOWN'"}  # fmt: skip
+        connection.execute(
+            f"INSERT INTO runs ({', '.join(names)}) WITH RECURSIVE later (n) AS"
+            " (SELECT 1 UNION ALL SELECT n + 1 FROM later WHERE n < 5000)"
+            f" SELECT {', '.join(said.get(name, name) for name in names)} FROM runs, later"
+        )
+    end = at("09:00") + timedelta(minutes=5001)
+    scene.tick(end)
+    window = report_of(scene, scene.store.runs.history(TASK, limit=1)[0]).window
+    assert (window.start, window.end) == (at("09:00"), end)
+
+
+@pytest.mark.parametrize("more", [{}, {"skip_if_quiet": True}])
+def test_a_damaged_report_costs_the_memory_of_it_not_the_reports_after_it(
+    hourly: Scene, more: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    hourly.edit(**more)
+    hourly.tick("09:00")
+    with sqlite3.connect(hourly.home / "scheduler.db") as connection:
+        connection.execute("UPDATE reports SET body = x'00'")
+    assert hourly.tick("10:00").exit_code == 0
+    assert hourly.ledger() == ["09:00 success", "10:00 success"]
+    assert hours_of(window_at(hourly, "10:00")) == "09:00-10:00"
+    assert f"{TASK}@2026-11-22T09:00Z is damaged" in caplog.text
 
 
 def test_a_partial_report_moves_the_window_and_so_does_a_quiet_one(scene: Scene) -> None:

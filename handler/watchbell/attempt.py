@@ -1,7 +1,7 @@
 """One attempt at one run, alone: build the report, save it, deliver it, settle the run.
 
 Whatever goes wrong in here becomes the run's own outcome; only what says that the run is no longer ours (LeaseLost)
-or that the ledger cannot be written (StoreError) gets out.
+or that the ledger cannot be written (StoreError, or TryAgain for now) gets out.
 """
 
 import logging
@@ -49,8 +49,8 @@ def carry_out(
 ) -> tuple[Run, tuple[Coverage, ...]]:
     """Take a claimed run to its end, or as far as it goes now; `by_hand` also one that a tick would give up.
 
-    Returns it as the ledger has it then, and the coverage of the report if one was built. Raises LeaseLost and
-    StoreError only.
+    Returns it as the ledger has it then, and the coverage of the report if one was built. Raises LeaseLost,
+    StoreError, and TryAgain when the store is too busy even for the end, and nothing else.
     """
     coverage: tuple[Coverage, ...] = ()
     try:
@@ -89,6 +89,8 @@ def _attempt(services: Services, limits: Limits, run: Run, task: Task) -> tuple[
         return settlement, coverage
     except (StoreError, _Declined):
         raise
+    except TryAgain as busy:
+        return _put_off(services, run, task, busy), coverage
     except WatchbellError as error:
         return _failure(services, run, task, str(error), error.exit_code), coverage
     except Exception as error:
@@ -101,6 +103,19 @@ def _failure(services: Services, run: Run, task: Task, error: str, exit_code: in
     parts = _parts_now(services, run)
     status = _status_without_retries(task, parts, services.clock.now())
     return Settlement(status=status, error=redact(error), exit_code=exit_code)
+
+
+def _put_off(services: Services, run: Run, task: Task, busy: TryAgain) -> Settlement:
+    """Return how an attempt ends that the store was too busy for (in here nothing else is): the next goes on with it.
+
+    To that one an intent without an outcome is a send of unknown fate, as after a crash.
+    """
+    if run.adhoc:
+        return _failure(services, run, task, str(busy), busy.exit_code)
+    settlement = settlement_of(services, run, task)
+    if settlement.status not in (Status.WAITING, Status.UNKNOWN):
+        return settlement
+    return replace(settlement, wake_at=services.clock.now(), error=redact(str(busy)), exit_code=busy.exit_code)
 
 
 def _parts_now(services: Services, run: Run) -> tuple[PartState, ...]:

@@ -199,14 +199,16 @@ class _Delivery:
     def _send(self, step: Step, intent: PartState, part: Part, credentials: Mapping[str, str]) -> PartState | None:
         """Write the intent, send, write the outcome; None when the operator has stopped the task."""
         settle = self._settle_same if step is Step.REPEAT_SAME else self._settle
-        begun = self.services.clock.monotonic()
+        clock = self.services.clock
+        begun, begun_at = clock.monotonic(), self._now()
         withheld = self.services.store.runs.write_intent(self.run, intent)
         if withheld is not None:
             settle(intent, NotSent(f"withheld: {withheld}"), retries=False)
             return None
-        held_up = self.services.clock.monotonic() - begun > INTENT_TO_SEND.total_seconds()
+        # By both clocks: while a machine sleeps or a function is frozen the monotonic one may stand still.
+        held_up = max(timedelta(seconds=clock.monotonic() - begun), self._now() - begun_at)
         seconds = min(SEND_TIME.total_seconds(), self.limits.seconds_left())
-        if held_up or seconds <= 0:
+        if held_up > INTENT_TO_SEND or seconds <= 0:
             return settle(intent, NotSent("the process was held up before it could send"))
         try:
             outcome = self.provider.send(

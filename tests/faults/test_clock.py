@@ -12,8 +12,10 @@ from faults.conftest import Chats, Home, raw_task
 from faults.scene import TASK, Scene, at
 from watchbell.claims import Status
 from watchbell.clock import SystemClock
+from watchbell.deliveries import PartState
 from watchbell.delivery.interface import Delivered, NotSent, Outcome
 from watchbell.reports.interface import ReportRequest
+from watchbell.stores.interface import Run
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -105,6 +107,27 @@ def test_a_clock_stepped_during_a_send_changes_nothing_about_it(scene: Scene, st
     scene.tick("09:00")
     assert scene.run("09:00").status is Status.SUCCESS
     scene.tick("09:01")
+    assert len(scene.slack.sends) == 1
+
+
+def test_a_process_that_was_frozen_between_intent_and_send_sends_no_more(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A laptop that slept, a function that was frozen: its monotonic clock may have stood still, its lease is over."""
+    scene.add(cron="0 9 * * *")
+    write_intent = scene.store.runs.write_intent
+
+    def frozen(run: Run, part: PartState) -> str | None:
+        withheld = write_intent(run, part)
+        scene.clock.set(at("09:00") + HOUR)
+        monkeypatch.setattr(scene.store.runs, "write_intent", write_intent)
+        return withheld
+
+    monkeypatch.setattr(scene.store.runs, "write_intent", frozen)
+    scene.tick("09:00")
+    assert (scene.run("09:00").status, scene.slack.sends) == (Status.WAITING, [])
+    scene.tick("10:01")
+    assert scene.run("09:00").status is Status.SUCCESS
     assert len(scene.slack.sends) == 1
 
 

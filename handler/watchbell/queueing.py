@@ -7,13 +7,16 @@ a message that comes twice, late, out of order or never does no harm. What nobod
 import json
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from watchbell.claims import Status
 from watchbell.errors import TryAgain, UsageError, WatchbellError
+from watchbell.instants import format_minute, parse_instant
 from watchbell.stores.interface import Run
+from watchbell.tasks import is_task_id
 
 #: A run that nobody took within this time of its message is sent again.
 PATIENCE = timedelta(minutes=2)
@@ -44,13 +47,19 @@ class Message:
         try:
             raw = json.loads(text)
             message = cls(raw["task_id"], raw["fire_time"], raw["attempt"])
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise UsageError(f"not a message of a tick ({type(error).__name__}): {text[:200]!r}") from None
-        if not (
-            isinstance(message.task_id, str) and isinstance(message.fire_time, str) and type(message.attempt) is int
-        ):
-            raise UsageError(f"not a message of a tick (fields of a wrong type): {text[:200]!r}")
+        # What could name no run is not looked up: among the items of a store there are others than runs.
+        if not (is_task_id(message.task_id) and _is_minute(message.fire_time) and type(message.attempt) is int):
+            raise UsageError(f"not a message of a tick (it names no run): {text[:200]!r}")
         return message
+
+
+def _is_minute(text: object) -> bool:
+    """Return whether `text` is a fire time, written as fire times are."""
+    with suppress(ValueError):
+        return isinstance(text, str) and format_minute(parse_instant(text)) == text
+    return False
 
 
 class Queue(Protocol):

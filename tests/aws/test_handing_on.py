@@ -281,6 +281,10 @@ def test_doctor_says_when_nobody_takes_a_run_from_the_queue(fleet: Fleet) -> Non
         '{"task_id": "a1b2c3d4e5f6"}',
         '{"task_id": 7, "fire_time": "x", "attempt": 0}',
         '{"task_id": "a", "fire_time": "x", "attempt": true}',
+        '{"task_id": "a1b2c3d4e5f6", "fire_time": "", "attempt": 0}',
+        '{"task_id": "a1b2c3d4e5f6", "fire_time": "gap#2026-11-22T09:00Z#2026-11-22T09:00Z", "attempt": 0}',
+        '{"task_id": "#meta", "fire_time": "#meta", "attempt": 0}',
+        '{"task_id": "", "fire_time": "2026-11-22T09:00Z", "attempt": 0}',
     ],
 )
 def test_what_is_no_message_of_ours_says_so(text: str) -> None:

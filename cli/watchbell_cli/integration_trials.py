@@ -85,7 +85,8 @@ def _sources(settings: Settings, service: str, instance: str | None) -> Iterator
             yield probe_source(settings, source, SystemClock(), f"{service}/{known[0] if known else 'default'}").check
     for source in (*unreadable, *(settings.sources if settings.names_sources and instance is None else ())):
         if source.kind in (service, UNREADABLE):
-            yield probe_source(settings, source, SystemClock(), f"{source.kind} (configured)").check
+            name = source.options.get("name", source.kind)
+            yield probe_source(settings, source, SystemClock(), f"{name} (configured)").check
 
 
 def send(settings: Settings, service: str, instance: str | None, chat_id: str) -> Check:

@@ -278,6 +278,14 @@ def test_a_stored_source_that_does_not_count_is_said(watchbell: Run, home: Path)
     assert "it is not used" in ended.err
 
 
+def test_several_configured_sources_go_by_their_names(watchbell: Run, home: Path) -> None:
+    home.mkdir()
+    tables = (f'[[sources.prometheus]]\nname = "{name}"\nurl = "http://127.0.0.1:1"\n' for name in ("eu", "us"))
+    (home / "config.toml").write_text("".join(tables))
+    tried = watchbell("integrations", "test", "prometheus", "--json").json
+    assert [one["check"] for one in tried["checks"]] == ["prometheus/eu (configured)", "prometheus/us (configured)"]
+
+
 def test_reports_do_not_look_well_when_the_stored_sources_cannot_be_read(watchbell: Run, add: Run, home: Path) -> None:
     task = add()
     (home / "integrations.json").write_text("{")

@@ -177,7 +177,7 @@ def test_an_action_says_how_many_more_are_urgent_and_not_silenced():
     for name, severity in (("Worse", "critical"), ("Slow", "warning"), ("Known", "page")):
         history.add(TrueRule(name=name, labels={"severity": severity}), [(history.seconds - 60, 2 * history.seconds)])
     history.silences = [silence('alertname="Known"', -1, 90)]
-    assert build(history, history.window()).actions == ("Look at Down (page) pod=web-1, and at 1 more urgent",)
+    assert build(history, history.window()).actions == ("Look at Down (page) pod=web-1, and 1 more urgent",)
 
 
 def test_an_action_names_the_owner():

@@ -93,7 +93,7 @@ def _actions(findings: Findings) -> tuple[str, ...]:
         runbook = runbook_of(episode.annotations)
         link = f"; runbook: {runbook}" if runbook else ""
         urgent = sum(_pressing(one, findings) == (False, False) for one in pressing[1:])
-        more = f", and at {urgent} more urgent" if urgent else ""
+        more = f", and {urgent} more urgent" if urgent else ""
         actions.append(f"Look at {wording.alert(episode.labels)}{wording.owned(episode.labels)}{more}{link}")
     noisiest = max(findings.rules, key=lambda rule: rule.firings, default=None)
     if noisiest and noisiest.firings >= NOISY_FIRINGS:

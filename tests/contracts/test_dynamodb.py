@@ -431,6 +431,26 @@ class TestChanges:
         assert [task.cron for task in store.tasks.listing().tasks] == ["0 * * * *"]
 
 
+def test_whoever_stood_still_after_a_take_over_does_not_act_for_the_one_who_came_next(
+    store: DynamoStore, client: Any, tables: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Promise 2: a laptop sleeps between its take-over and the look at it; meanwhile its lease is over."""
+    add(store, raw_task())
+    run = claimed(store, at("09:00"))
+    other = DynamoStore(tables, client=client)
+    find = store.runs.find
+
+    def stand_still(task_id: str, fire_time: str) -> Run | None:
+        seen = find(task_id, fire_time)
+        assert seen is not None
+        assert other.runs.take_over(seen, owner=new_owner(), lease_until=at("11:00"), now=at("10:00"), crashed=True)
+        return find(task_id, fire_time)
+
+    monkeypatch.setattr(store.runs, "find", stand_still)
+    again = store.runs.take_over(run, owner=new_owner(), lease_until=at("09:20"), now=at("09:10"), crashed=True)
+    assert again is None
+
+
 def test_nothing_is_imported_or_asked_before_the_first_request() -> None:
     script = "import sys; from watchbell.stores.dynamodb import DynamoStore as S; S('x'); print('boto3' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "False"

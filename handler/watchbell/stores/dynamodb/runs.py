@@ -206,7 +206,9 @@ class DynamoRuns(Ledger):
                     continue  # another run of the task came or went meanwhile: look again
                 if found.get("written_by") != changed["written_by"]:
                     return None
-            return self.find(run.task_id, run.fire_time)
+            mine = self.find(run.task_id, run.fire_time)
+            # Whoever stood still meanwhile may find somebody else's.
+            return mine if mine is not None and mine.owner == owner and mine.attempt == run.attempt + 1 else None
         return None
 
     def _made_live(self, task: Item, run: Run) -> Request:

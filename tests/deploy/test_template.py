@@ -113,6 +113,18 @@ def test_the_schedule_rings_each_minute_on_the_minute_and_does_not_ring_for_long
     assert json.loads(properties["Input"]) == {"scheduled_time": "<aws.scheduler.scheduled-time>"}
 
 
+def test_a_second_stack_fits_into_the_account(resources: dict[str, Any]) -> None:
+    """Names that are no parameters are left to CloudFormation; SAM would give every schedule the same one."""
+    assert resources["TickFunction"]["Events"]["EachMinute"]["Properties"]["OmitName"] is True
+    named = {
+        name: properties[key]
+        for name, properties in resources.items()
+        for key in ("FunctionName", "QueueName", "RoleName", "TableName", "TopicName", "AlarmName", "LogGroupName")
+        if key in properties
+    }
+    assert [name for name, text in named.items() if "${" not in str(text)] == []
+
+
 def test_the_dead_man_alarm_listens_to_what_a_tick_writes(template: dict[str, Any], resources: dict[str, Any]) -> None:
     from watchbell.aws_lambda import _NAMESPACE
 

@@ -13,6 +13,7 @@ from watchbell.secret_references import References, is_reference
 from watchbell.settings.table import Table
 
 INTEGRATIONS_FILE = "integrations.json"
+MOST_GAP_MINUTES = 2 * 24 * 60  # with a longer hole a source would prove nothing of a day
 _SECRET_HEADER = re.compile(r"(?i)auth|token|key|secret|cookie")
 _EVERY = {"name": str, "optional": bool}
 _OVER_HTTP = {
@@ -132,8 +133,8 @@ def _check_lists_and_bounds(path: Place, prefix: str, values: Mapping[str, Any])
     if not all(isinstance(one, str) for one in values.get("headers", {}).values()):
         raise ConfigError(f"{path}: {prefix}headers must be texts")
     minutes = values.get("max_gap_minutes", 1)
-    if isinstance(minutes, bool) or minutes < 1:
-        raise ConfigError(f"{path}: {prefix}max_gap_minutes must be at least 1, not {minutes}")
+    if isinstance(minutes, bool) or not 1 <= minutes <= MOST_GAP_MINUTES:
+        raise ConfigError(f"{path}: {prefix}max_gap_minutes must be from 1 to {MOST_GAP_MINUTES}, not {minutes}")
 
 
 def _check_address(path: Place, prefix: str, values: Mapping[str, Any]) -> None:

@@ -54,7 +54,11 @@ def ping(url: str, exit_code: int, *, seconds: float = PATIENCE_SECONDS) -> str 
     except RuntimeError:
         return "this host allows no more threads"
     thread.join(seconds)
-    return answers[0] if answers else f"no answer within {seconds:g} s"
+    return answers[0] if answers else _late(seconds)
+
+
+def _late(seconds: float) -> str:
+    return f"no answer within {seconds:g} s"
 
 
 def address_for(url: str, exit_code: int) -> str:
@@ -73,6 +77,8 @@ def _get(address: str, seconds: float) -> str | None:
     except urllib.error.HTTPError as error:
         with error:
             return f"HTTP {error.code}; is the address still right?"
+    except TimeoutError:
+        return _late(seconds)
     except urllib.error.URLError as error:
         return f"cannot connect [{type(error.reason).__name__}]"
     except Exception as error:  # noqa: BLE001  whatever it is, the tick is over and well

@@ -43,9 +43,10 @@ class Receiving:
     def send(self, body: Any, *, method: str = "POST", path: str = "/", **headers: str) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        connection.request(method, path, raw, headers)
-        with closing(connection), connection.getresponse() as answer:
-            return answer.status, answer.read().decode()
+        with closing(connection):
+            connection.request(method, path, raw, headers)
+            with connection.getresponse() as answer:
+                return answer.status, answer.read().decode()
 
     def stop(self) -> tuple[int, str]:
         self.process.send_signal(signal.SIGTERM)

@@ -1,5 +1,6 @@
 """The charts: what they show is what was found, and the pictures can be read, are small and always the same."""
 
+import os
 import struct
 import subprocess
 import sys
@@ -235,9 +236,8 @@ def test_equal_charts_are_equal_bytes_also_from_another_process_and_from_many_th
         "print(*(sha256(one).hexdigest() for one in _pictures(_busy())))\n"
         "assert 'matplotlib.pyplot' not in sys.modules"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
-    )
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=True)
     assert done.stdout.split() == [sha256(one).hexdigest() for one in here]
 
 

@@ -64,6 +64,22 @@ def test_what_is_wrong_is_said_by_file_and_key(tmp_path: Path, toml: str, words:
     assert str(tmp_path / "config.toml") in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "toml",
+    [
+        "[sources.prometheus]\nurl = 'http://p'\npassword = 87654321",
+        "[sources.prometheus]\nurl = 'http://p'\nheaders = 'X-Key: 87654321'",
+        "[sources.prometheus]\nurl = ['http://user:87654321@p']",
+        "[pipelines.a]\nmodel = 'openai:x'\napi_key = ['87654321']",
+        "[pipelines.a]\nurl = 'http://p'\nbearer_token = 87654321",
+    ],
+)
+def test_a_secret_of_the_wrong_type_is_not_repeated(tmp_path: Path, toml: str) -> None:
+    with pytest.raises(ConfigError, match="must be of type") as caught:
+        settings(tmp_path, toml)
+    assert "87654321" not in str(caught.value)
+
+
 @pytest.mark.parametrize("store", ["redis:x", "dynamodb", "dynamo:x", "LOCAL", "local:x"])
 def test_a_store_that_is_not_known_is_refused_with_what_to_write(tmp_path: Path, store: str) -> None:
     with pytest.raises(ConfigError, match=f"WATCHBELL_STORE='{store}' is not a store; .*dynamodb:PREFIX"):

@@ -7,6 +7,7 @@ from typing import Any
 from watchbell.errors import ConfigError, CredentialError
 from watchbell.integrations import Place
 from watchbell.secret_references import Referred
+from watchbell.tasks import json_type
 
 
 class Table:
@@ -24,7 +25,10 @@ class Table:
         """Return a value of the right type."""
         value = self.values.get(key, default)
         if value is not default and not isinstance(value, kind):
-            raise ConfigError(f"{self.path}: {self.prefix}{key} must be of type {kind.__name__}, not {value!r}")
+            # NOTE: not the value: it may be a secret without its quotes.
+            raise ConfigError(
+                f"{self.path}: {self.prefix}{key} must be of type {kind.__name__}, not {json_type(value)}"
+            )
         return value
 
     def whole(self, key: str, default: int, lowest: int, highest: int) -> int:

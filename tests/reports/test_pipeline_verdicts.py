@@ -1,6 +1,7 @@
 """No report from elsewhere is OK by its own word."""
 
 import json
+import time
 
 import pytest
 
@@ -145,6 +146,24 @@ def test_broken_json_is_an_error_and_no_report(text):
 def test_a_text_without_words_is_an_error_and_no_report(text):
     with pytest.raises(SourceError, match="no text"):
         of_text(text, "quiet")
+
+
+def test_a_text_that_no_chat_could_take_is_cut_and_says_so():
+    report = of_text("# Long\n" + "word " * 100_000, "quiet")
+    assert sum(len(line) for section in report.sections[:-1] for line in section.lines) < 200_000
+    assert report.sections[-1].lines == ("… and 300,007 more characters left out",)
+
+
+def test_a_table_of_very_many_cells_takes_little_time_and_memory():
+    table = "|a" * 40_000 + "|\n" + "|-" * 40_000 + "|\n" + "x\n" * 400_000
+    begun = time.monotonic()
+    assert of_text(table, "quiet").sections
+    assert time.monotonic() - begun < 15
+
+
+def test_coverage_without_end_is_refused():
+    with pytest.raises(SourceError, match="more than 100 entries of coverage"):
+        of_json({"verdict": "OK", "coverage": [{**PROOF[0], "source": f"s{n}"} for n in range(101)]})
 
 
 def test_secrets_in_an_answer_are_masked():

@@ -9,7 +9,7 @@ from watchbell.errors import SourceError
 from watchbell.instants import format_minute
 from watchbell.redaction import redact, redact_json
 from watchbell.reports.codec import report_to_json
-from watchbell.reports.interface import Report, ReportRequest
+from watchbell.reports.interface import Report, ReportRequest, Section
 from watchbell.reports.pipelines.markdown import sections_of
 from watchbell.reports.pipelines.report_json import read_report
 from watchbell.reports.pipelines.vouching import report_of_text, title_of, vouched
@@ -17,6 +17,9 @@ from watchbell.reports.pipelines.vouching import report_of_text, title_of, vouch
 VERSION = 1
 #: A longer answer is refused: a chat takes far less, and the ledger keeps it.
 MOST_BYTES = 1024 * 1024
+
+#: Of a text, in characters: more than all parts of a message hold, and little enough to take Markdown apart.
+MOST_TEXT = 200_000
 
 #: What the configured sources say of the window of a request; None where no source is configured.
 Account = Callable[[ReportRequest], Report | None]
@@ -40,7 +43,11 @@ def report_of(answer: str, request: ReportRequest, own: Report | None, *, name: 
     """Return the report that an answer is; raises SourceError when it is none."""
     if is_json:
         return vouched(read_report(answer, request, title=title_of(request)), own, name=name)
-    sections = sections_of(redact(answer), untitled=f"By {name}")
+    text = redact(answer)
+    sections = sections_of(text[:MOST_TEXT], untitled=f"By {name}")
     if not any(section.lines or section.rows for section in sections):
         raise SourceError("answered with no text")
+    if len(text) > MOST_TEXT:
+        note = f"… and {len(text) - MOST_TEXT:,} more characters left out"
+        sections = (*sections, Section(title="Cut off", lines=(note,)))
     return report_of_text(sections, request, own, name=name)

@@ -17,6 +17,8 @@ from watchbell.reports.interface import Report, ReportRequest
 
 _NOT_TAKEN = ("images", "quiet_before")
 _LARGEST = 1e300
+#: Whoever is not OK becomes a notice to the operator.
+MOST_COVERAGE = 100
 _TYPES: Mapping[Any, tuple[Any, str]] = {
     str: (str, "a text"),
     bool: (bool, "true or false"),
@@ -47,6 +49,8 @@ def read_report(text: str, request: ReportRequest, *, title: str) -> Report:
             f"answered for {report.kind} over {_text(report.window.start)} to {_text(report.window.end)}, "
             f"not for what was asked"
         )
+    if len(report.coverage) > MOST_COVERAGE:
+        raise SourceError(f"answered with more than {MOST_COVERAGE} entries of coverage")
     return replace(report, window=window, actions=report.actions[:3])
 
 

@@ -6,10 +6,19 @@ import time
 from typing import TextIO
 
 from watchbell.redaction import RedactingFilter
+from watchbell_cli.tables import clean
 
 
 class _Stderr(logging.StreamHandler[TextIO]):
     """Tells our handler from those of others, so that a second start replaces the first."""
+
+
+class _OneLine(logging.Formatter):
+    """Begins one line for each record, whatever a source or a provider has put into it."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the base class's name
+        """Return the line; a traceback follows it on lines of its own."""
+        return clean(super().formatMessage(record))
 
 
 def start_logging(verbosity: int) -> None:
@@ -26,7 +35,7 @@ def start_logging(verbosity: int) -> None:
 
 def _handler() -> logging.Handler:
     handler = _Stderr(sys.stderr)
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
+    formatter = _OneLine("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     handler.addFilter(RedactingFilter())

@@ -189,6 +189,14 @@ def test_log_lines_carry_no_secret(process: Run) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_nothing_in_a_message_begins_a_log_line_or_steers_the_terminal(process: Run) -> None:
+    code = "from watchbell_cli.logs import start_logging; import logging; start_logging(0)\n"
+    code += "logging.getLogger('watchbell').error('source %s', 'x\\n2026-11-22T09:00:00Z INFO all well\\x1b[2J')"
+    done = subprocess.run([*command()[:2], "-c", code], capture_output=True, text=True)
+    assert done.stderr.endswith(r"ERROR source x\n2026-11-22T09:00:00Z INFO all well\x1b[2J" + "\n")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_json_output_is_json_even_for_hostile_text(watchbell: Run, add: Run) -> None:
     add("--param", "x=\x1b[2J\u202e")
     out = watchbell("cron", "list", "--json").out

@@ -134,14 +134,14 @@ class _Handler(BaseHTTPRequestHandler):
         return self._exactly(_allowed(int(length)))
 
     def _chunks(self) -> bytes:
-        body = b""
+        body = bytearray()
         while True:
             try:
                 size = int(self.rfile.readline(100).partition(b";")[0], 16)
             except ValueError:
                 raise _Refused(400, "the payload's chunks cannot be read") from None
             if size <= 0:
-                return body
+                return bytes(body)
             _allowed(len(body) + size)
             body += self._exactly(size)
             self.rfile.readline(3)

@@ -18,6 +18,7 @@ from faults.conftest import Home, raw_task
 from faults.scene import TASK
 from watchbell import idle
 from watchbell.clock import SystemClock
+from watchbell.secret_references import SCHEMES
 from watchbell.settings import home_folder, load_settings
 from watchbell.stores.interface import TickRecord
 from watchbell.stores.local import LocalStore, database, ticks
@@ -81,6 +82,13 @@ def gate(template: Path, tmp_path: Path) -> Gate:
 def test_the_constants_are_those_of_the_store() -> None:
     assert idle.SCHEMA_VERSION == database.SCHEMA_VERSION
     assert idle.MOST_TICKS == ticks.MOST_TICKS
+    assert idle.REFERENCES == SCHEMES
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_configuration_that_is_kept_elsewhere_may_name_a_metrics_file(scheme: str) -> None:
+    assert idle.tells_others({"WATCHBELL_CONFIG": f"{scheme}:x"})
+    assert not idle.tells_others({"WATCHBELL_CONFIG": f"/nowhere/{scheme}:x"})
 
 
 def test_an_idle_tick_is_recorded_with_its_minute_its_instant_its_timer_and_its_machine(gate: Gate) -> None:

@@ -162,9 +162,10 @@ def test_weekly_audit_has_one_row_for_each_rule_with_the_firings_before():
     assert [row[:3] for row in report.sections[1].rows] == [("Slow", "3 h", "+1"), ("Down (page)", "1 h", "+1")]
 
 
-def test_weekly_audit_without_proof_of_the_window_before_says_no_data():
+def test_weekly_audit_without_proof_of_the_window_before_says_once_that_no_change_is_known():
     report = build(Kind.WEEKLY_AUDIT, Told(episode(1, 2), since=START))
-    assert report.sections[1].rows[0][:3] == ("Slow", "1 h", "no data")
+    assert report.sections[1].rows[0][:3] == ("Slow", "1 h", "")
+    assert report.sections[1].lines == ("The change is not known: nothing vouches for the window before.",)
 
 
 def test_weekly_audit_without_alerts_says_no_incidents():

@@ -108,7 +108,10 @@ def test_the_environment_names_the_address_of_the_only_one(tmp_path):
             "sources.prometheus.heartbeats must be a list of texts",
         ),
         ('[sources.prometheus]\nurl="http://a"\nmax_gap_minutes=0', "max_gap_minutes must be from 1 to 2880, not 0"),
-        ('[sources.prometheus]\nurl="http://a"\nmax_gap_minutes=2881', "max_gap_minutes must be from 1 to 2880, not 2881"),
+        (
+            '[sources.prometheus]\nurl="http://a"\nmax_gap_minutes=2881',
+            "max_gap_minutes must be from 1 to 2880, not 2881",
+        ),
         ('[sources.prometheus]\nurl="http://a"\nca_file="x"', "ca_file needs an address that begins with https://"),
         ('[sources.prometheus]\nurl="https://a"\nclient_key="x"', "client_key needs sources.prometheus.client_cert"),
         ('[sources.prometheus]\nurl="https://a"\nbearer_token="x"\nusername="y"', "exclude each other"),

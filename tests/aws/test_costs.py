@@ -1,6 +1,5 @@
 """What handing on costs: requests to DynamoDB and SQS for each run, as docs/aws-cost.md says."""
 
-import json
 import re
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from fakes.handing_on import Costs, cost_of_handing_on
 
 pytestmark = pytest.mark.service("dynamodb-local")
 
-DUE = 1_000
+DUE = 500
 CARRIED_OUT = 100
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "aws-cost.md").read_text()
@@ -39,13 +38,3 @@ def test_a_run_costs_no_more_than_the_page_says(costs: Costs, half: str) -> None
         row.groups(), (measured.all_requests, measured.read_units, measured.write_units), strict=True
     ):
         assert ours - 0.1 <= int(said) < ours + 1.1
-
-
-@pytest.mark.parametrize("half", ["tick", "deliver"])
-def test_the_roles_allow_what_is_asked_of_dynamodb(costs: Costs, half: str) -> None:
-    """A transaction of puts and updates needs the permissions of these."""
-    policy = json.loads((ROOT / "infra" / "iam" / f"{half}.json").read_text())
-    allowed = {
-        action.partition(":")[2] for one in policy["Statement"] for action in one["Action"] if one["Sid"] == "Tables"
-    }
-    assert set(getattr(costs, half).requests) - {"TransactWriteItems"} <= allowed

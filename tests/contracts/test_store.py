@@ -321,9 +321,11 @@ class TestHistory:
         add(store, raw_task())
         early = claimed(store, at("09:00:01"))
         store.runs.settle(early, Settlement(status=Status.WAITING, wake_at=at("09:30")), now=at("09:00:02"))
-        late = claimed(store, at("10:00:01"))
+        quiet = claimed(store, at("10:00:01"))
+        store.runs.settle(quiet, Settlement(status=Status.QUIET), now=at("10:00:02"))
+        late = claimed(store, at("11:00:01"))
         assert not store.runs.delivered_since(TASK, early.fire_time)
-        store.runs.settle(late, Settlement(status=Status.SUCCESS), now=at("10:00:02"))
+        store.runs.settle(late, Settlement(status=Status.SUCCESS), now=at("11:00:02"))
         assert store.runs.delivered_since(TASK, early.fire_time)
         assert not store.runs.delivered_since(TASK, late.fire_time)
 

@@ -77,6 +77,18 @@ def test_a_sign_of_life_that_did_not_arrive_is_retried_as_such(scene: Scene) -> 
     assert "a sign of life after 1 quiet report" in scene.slack.texts("C1")[-1]
 
 
+def test_a_quiet_report_makes_no_undelivered_one_stale(scene: Scene) -> None:
+    """What was wrong at nine is told though all was well at ten: a quiet report has told nobody of anything."""
+    scene.add(skip_if_quiet=True, window_hours=1)
+    scene.slack.script["C1"].extend([NotSent("unreachable")] * 4)
+    tick_hourly(scene, 1, Verdict.DEGRADED)
+    tick_hourly(scene, 1, first="10:00")
+    scene.slack.script["C1"].clear()
+    scene.tick("10:20")
+    assert statuses(scene) == ["success", "quiet"]
+    assert scene.slack.texts("C1")[-1].startswith("2026-11-22T09:00Z")
+
+
 def test_what_could_not_be_looked_at_is_no_part_of_the_silence(scene: Scene) -> None:
     """A notice is sent whatever the task asks for, and counts as no quiet report."""
     scene.add(skip_if_quiet=True, proof_of_life_every=3)

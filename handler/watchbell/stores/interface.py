@@ -240,7 +240,7 @@ class RunStore(Protocol):
         """Give an unsent run back at once; `machine` does not take it again before `until`. Raises LeaseLost."""
 
     def delivered_since(self, task_id: str, fire_time: str) -> bool:
-        """Return whether a later scheduled run of the task has been delivered."""
+        """Return whether a later scheduled run of the task has been delivered; one that was quiet has not."""
 
     def find(self, task_id: str, fire_time: str) -> Run | None:
         """Return one run with its parts."""

@@ -56,8 +56,7 @@ class Ledger:
             self._database.runs, "task_id = :task AND fire_time BETWEEN :first AND :last", bounds, ConsistentRead=True
         )
         return any(
-            not item["adhoc"] and item["status"] in (Status.SUCCESS, Status.QUIET) and item["due_at"] > run["due_at"]
-            for item in found
+            not item["adhoc"] and item["status"] == Status.SUCCESS and item["due_at"] > run["due_at"] for item in found
         )
 
     def find(self, task_id: str, fire_time: str) -> Run | None:

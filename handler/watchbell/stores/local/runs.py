@@ -237,7 +237,7 @@ class LocalRuns:
     def delivered_since(self, task_id: str, fire_time: str) -> bool:
         with self._database.read() as connection:
             row = connection.execute(
-                "SELECT 1 FROM runs WHERE task_id = ? AND NOT adhoc AND status IN ('success', 'quiet')"
+                "SELECT 1 FROM runs WHERE task_id = ? AND NOT adhoc AND status = 'success'"
                 " AND due_at > (SELECT due_at FROM runs WHERE task_id = ? AND fire_time = ?) LIMIT 1",
                 (task_id, task_id, fire_time),
             ).fetchone()

@@ -8,6 +8,7 @@ from fakes.told import END, START, Told, build, episode, hour, lines, section, s
 from watchbell.errors import SourceError
 from watchbell.reports.analysis.incidents import incidents, usual
 from watchbell.reports.interface import CoverageStatus, Event, Verdict, Window
+from watchbell.reports.wording import MAKE_WHOLE
 from watchbell.tasks import Kind
 
 WINDOW = Window(start=START, end=END, timezone="UTC")
@@ -236,7 +237,7 @@ def test_replay_of_a_window_without_proof_is_unknown_and_has_no_numbers():
     report = replay(Told(episode(1, 2), status=CoverageStatus.UNPROVEN))
     assert (report.verdict, len(section(report, "Timeline").rows)) == (Verdict.UNKNOWN, 2)
     assert {number.value for number in report.numbers} == {None}
-    assert report.actions == ("First make this report whole: told: as told",)
+    assert report.actions == (MAKE_WHOLE,)
 
 
 def test_numbers_are_set_against_the_window_before_also_when_it_is_short():

@@ -11,6 +11,8 @@ from watchbell.reports.interface import AlertSummary, Episode, Silence
 MAX_LABELS = 6
 MAX_TEXT = 160
 NO_DATA = "no data"
+#: The first thing to do about a report whose sources cannot be believed; its reason stands above.
+MAKE_WHOLE = "First make this report whole: watchbell doctor says what to do about each source"
 _MORE = re.compile(r"and (\d{1,9}) more")
 
 

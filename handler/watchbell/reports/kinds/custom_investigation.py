@@ -81,7 +81,7 @@ def _report(material: Material, answers: list[Answer], found: Findings | None, q
         coverage=_coverage(material, answers, found),
         numbers=numbers,
         still_firing=wording.capped(lines, MOST_LINES),
-        actions=(f"First make this report whole: {problems[0]}",) if problems else (),
+        actions=(wording.MAKE_WHOLE,) if problems else (),
         alerts=found.rules if found else (),
         sections=(
             *_section(QUESTION, [question] if question else []),

@@ -59,7 +59,7 @@ def build(material: Material) -> Report:
             [wording.still_firing(one, request.window.end, request.window.timezone) for one in findings.still_firing],
             MOST_LINES,
         ),
-        actions=(f"First make this report whole: {findings.problem}",) if findings.problem else (),
+        actions=(wording.MAKE_WHOLE,) if findings.problem else (),
         alerts=findings.rules,
         sections=_sections(replay),
         source_error=findings.source_error,

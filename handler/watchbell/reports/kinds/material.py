@@ -18,6 +18,7 @@ from watchbell.reports.interface import (
     Window,
 )
 from watchbell.reports.readings import Readings
+from watchbell.reports.wording import MAKE_WHOLE
 
 
 @runtime_checkable
@@ -80,7 +81,7 @@ def notice(request: ReportRequest, title: str, reason: str) -> Report:
         window=request.window,
         verdict=Verdict.UNKNOWN,
         reason=f"pipeline unavailable: {reason}",
-        actions=(f"First make this report whole: {reason}",),
+        actions=(MAKE_WHOLE,),
         source_error=reason,
     )
 

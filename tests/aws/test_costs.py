@@ -10,7 +10,7 @@ from fakes.handing_on import Costs, cost_of_handing_on
 
 pytestmark = pytest.mark.service("dynamodb-local")
 
-DUE = 500
+DUE = 1_000
 CARRIED_OUT = 100
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "aws-cost.md").read_text()

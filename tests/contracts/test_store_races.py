@@ -147,7 +147,7 @@ def carry_out(store: Store, run: Run) -> None:
 class TestRaces:
     def test_each_of_many_fire_times_has_exactly_one_winner_among_eight_processes(self, backend: Backend) -> None:
         """Promises 1 and 8."""
-        store, task_ids = backend.open(), ids(1000 // backend.slowness)
+        store, task_ids = backend.open(), ids(1000 if backend.slowness == 1 else 125)
         add(store, *(raw_task(task_id, "0 9 * * *") for task_id in task_ids))
         answers = race(claim_all, [(str(backend.home), f"owner-{n}", task_ids) for n in range(CONTESTANTS)])
         wins = Counter(task_id for answer in answers for task_id in answer["won"])

@@ -15,6 +15,7 @@ from contracts.conftest import START, add, at, claim, claimed, expectation, new_
 from contracts.test_store_races import part
 from fakes.dynamodb import shared_client
 from watchbell.claims import Status
+from watchbell.clock import SystemClock
 from watchbell.errors import ConfigError, StoreError, TaskError, TryAgain
 from watchbell.instants import epoch_seconds
 from watchbell.stores.dynamodb import DynamoStore
@@ -114,6 +115,24 @@ class TestTables:
         with pytest.raises(ConfigError, match="upgrade Watchbell"):
             create_or_upgrade(tables, client=client)
         assert "upgrade Watchbell" in check(tables, client=client)[0]
+
+    def test_a_schema_that_becomes_newer_is_refused_by_those_who_were_at_work_before(
+        self, client: Any, tables: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Promise 7: warm functions and daemons live for hours."""
+        store = DynamoStore(tables, client=client)
+        add(store, raw_task())
+        client.update_item(
+            TableName=f"{tables}-runs",
+            Key={"task_id": {"S": "#meta"}, "fire_time": {"S": "#meta"}},
+            UpdateExpression="SET #schema = :two",
+            ExpressionAttributeNames={"#schema": "schema"},
+            ExpressionAttributeValues={":two": {"N": "2"}},
+        )
+        later = SystemClock().now() + timedelta(minutes=5)
+        monkeypatch.setattr(SystemClock, "now", lambda self: later)
+        with pytest.raises(ConfigError, match="upgrade Watchbell"):
+            store.tasks.due(at("09:00"))
 
     def test_tables_that_somebody_else_has_made_need_nothing_more(self, client: Any, tables: str) -> None:
         """As a template does: without the item that holds schema and shards."""

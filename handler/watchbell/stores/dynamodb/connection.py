@@ -5,6 +5,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from watchbell.aws_session import new_session
@@ -27,6 +28,9 @@ SCHEMA_VERSION = 1
 DEFAULT_SHARDS = 8
 #: One item of the runs table: schema, number of shards, from when on the ledger is whole, what is forgotten.
 META = {"task_id": "#meta", "fire_time": "#meta"}
+
+#: So soon a process that lives for long learns that the tables were upgraded.
+_META_FRESH = timedelta(minutes=5)
 
 _CONNECT_SECONDS = 2.0
 _READ_SECONDS = 3.0
@@ -83,6 +87,7 @@ class Database:
         self.runs = f"{prefix}-runs"
         self._client = client
         self._meta: Item | None = None
+        self._meta_read_at = datetime.min.replace(tzinfo=UTC)
         self._new_shards = shards
         self._mutex = threading.Lock()
 
@@ -93,12 +98,13 @@ class Database:
 
     @property
     def meta(self) -> Item:
-        """What the tables say of themselves, read once; raises ConfigError for a newer schema."""
+        """What the tables say of themselves, read every few minutes; raises ConfigError for a newer schema."""
         with self._mutex:
-            if self._meta is None:
+            now = SystemClock().now()
+            if self._meta is None or not self._meta_read_at <= now < self._meta_read_at + _META_FRESH:
                 request = {"TableName": self.runs, "Key": to_attributes(META), "ConsistentRead": True}
                 found = from_attributes(self._request("get_item", request).get("Item", {}))
-                self._meta = _understood(found, self.prefix)
+                self._meta, self._meta_read_at = _understood(found, self.prefix), now
             return self._meta
 
     @property
@@ -117,7 +123,7 @@ class Database:
         request = update(self.runs, META, f"SET {expression}", "", lasting | changed) | {"ReturnValues": "ALL_NEW"}
         written = from_attributes(self.call("update_item", request)["Attributes"])
         with self._mutex:
-            self._meta = _understood(written, self.prefix)
+            self._meta, self._meta_read_at = _understood(written, self.prefix), SystemClock().now()
 
     def call(self, operation: str, request: Request) -> dict[str, Any]:
         """Make one request; raises ConditionFailed, Refused, StoreError, or TryAgain when DynamoDB is busy."""

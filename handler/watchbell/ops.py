@@ -31,7 +31,7 @@ def note_run(services: Services, run: Run) -> None:
         ticks.raise_notice(f"task:{run.task_id}", f"run {run.id} is {run.status}: {run.error}", now)
     elif run.source_error:
         # The audience has its notice; why there was no report is for the operator to mend.
-        ticks.raise_notice(f"task:{run.task_id}", f"run {run.id} could say nothing for certain: {run.source_error}", now)
+        ticks.raise_notice(f"task:{run.task_id}", f"run {run.id} vouches for nothing: {run.source_error}", now)
     elif run.status in _WELL:
         ticks.clear_notice(f"task:{run.task_id}", now)
         if not run.adhoc:

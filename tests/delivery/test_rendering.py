@@ -56,7 +56,8 @@ def test_a_report_reads_from_its_verdict_to_its_foot(make_report):
         "• HighLatency api, 3 h",
         "",
         "More numbers",
-        "MTTR 1,234.5 (before: no data)",
+        "MTTR 1,234.5",
+        "before: no data",
         "",
         "Alerts",
         "alert         n",
@@ -99,7 +100,15 @@ def test_figures_that_could_not_be_read_are_one_line_below_the_first_screen(make
     names = ("a", "b", "c", "d", "e", "f")
     numbers = tuple(Number(name=name, value=1 if name == "e" else None) for name in names)
     text = plain.message(full(make_report, numbers=numbers), stamp)
-    assert "\nMore numbers\ne 1 (before: no data)\nno data: d, f\n" in text
+    assert "\nMore numbers\ne 1\nbefore: no data\nno data: d, f\n" in text
+
+
+def test_nothing_known_of_before_is_said_once(make_report, stamp):
+    numbers = tuple(Number(name=name, value=2) for name in "abc")
+    assert "\na 2 · b 2 · c 2 · before: no data\n" in plain.message(full(make_report, numbers=numbers), stamp)
+    some = (*numbers[:2], Number(name="c", value=2, previous=1))
+    text = plain.message(full(make_report, numbers=some), stamp)
+    assert "\na 2 (before: no data) · b 2 (before: no data) · c 2 (+1)\n" in text
 
 
 def test_a_reason_that_the_second_line_tells_is_not_told_again_beside_the_source(make_report, stamp):

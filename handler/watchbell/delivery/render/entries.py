@@ -10,7 +10,7 @@ from enum import Enum, auto
 from itertools import chain
 
 from watchbell.delivery.interface import Stamp
-from watchbell.delivery.render.figures import duration, figure, is_known, window_text
+from watchbell.delivery.render.figures import duration, figures, is_known, window_text
 from watchbell.delivery.render.literal import literal
 from watchbell.delivery.render.table import Table, table
 from watchbell.reports.interface import Coverage, CoverageStatus, Number, Report, Section, Verdict
@@ -77,7 +77,7 @@ def first_screen(report: Report) -> Iterator[Entry]:
         _line(_coverage(report.coverage, report.reason)),
     ]
     if report.numbers:
-        top.append(_line(" · ".join(map(figure, report.numbers[:FIRST_SCREEN_NUMBERS]))))
+        top.append(_line(" · ".join(figures(report.numbers[:FIRST_SCREEN_NUMBERS]))))
     actions = [_line(f"→ {action}") for action in report.actions[:MOST_ACTIONS]]
     room = FIRST_SCREEN_LINES - len(top) - len(actions)
     yield from (replace(entry, kept=True) for entry in (*top, *_still_firing(report.still_firing, room), *actions))
@@ -137,7 +137,7 @@ def details(report: Report) -> Iterator[Entry]:
 
 def _figures(numbers: Sequence[Number]) -> Iterator[str]:
     """What could not be read is one line, however much it is."""
-    yield from (figure(number) for number in numbers if is_known(number.value))
+    yield from figures([number for number in numbers if is_known(number.value)])
     if missing := [number.name for number in numbers if not is_known(number.value)]:
         yield f"no data: {', '.join(missing)}"
 

@@ -1,6 +1,7 @@
 """Numbers, durations and windows as text."""
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TypeGuard
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -10,12 +11,23 @@ from watchbell.reports.interface import Number, Window
 MOST_DIGITS = 12
 
 
-def figure(number: Number) -> str:
-    """Return `Alerts 12 (+9)`; what could not be read is "no data", never 0."""
+NOTHING_BEFORE = "before: no data"
+
+
+def figures(numbers: Sequence[Number]) -> list[str]:
+    """Return each number as text; where nothing is known of the time before, that is said once."""
+    known = [number for number in numbers if is_known(number.value)]
+    if known and not any(is_known(number.previous) for number in known):
+        return [*(figure(number, before="") for number in numbers), NOTHING_BEFORE]
+    return [figure(number) for number in numbers]
+
+
+def figure(number: Number, before: str = f" ({NOTHING_BEFORE})") -> str:
+    """Return `Alerts 12 (+9)`; what could not be read is "no data", never 0; `before` stands for no earlier figure."""
     if not is_known(number.value):
         return f"{number.name} no data"
     if not is_known(number.previous):
-        return f"{number.name} {amount(number.value)} (before: no data)"
+        return f"{number.name} {amount(number.value)}{before}"
     change = number.value - number.previous
     return f"{number.name} {amount(number.value)} ({'±0' if not change else amount(change, sign='+')})"
 

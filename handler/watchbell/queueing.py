@@ -5,16 +5,15 @@ a message that comes twice, late, out of order or never does no harm. What nobod
 """
 
 import json
+import re
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from watchbell.claims import Status
 from watchbell.errors import TryAgain, UsageError, WatchbellError
-from watchbell.instants import format_minute, parse_instant
 from watchbell.stores.interface import Run
 from watchbell.tasks import is_task_id
 
@@ -22,6 +21,8 @@ from watchbell.tasks import is_task_id
 PATIENCE = timedelta(minutes=2)
 #: A queue that has fallen behind is not filled with more and more copies: each time a queued run waits twice as long.
 MOST_PATIENCE = timedelta(hours=1)
+#: A minute, or the instant and suffix of an ad-hoc run.
+_FIRE_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(Z|:\d\d\.\d{3}Z-[0-9a-f]{1,16})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +51,10 @@ class Message:
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise UsageError(f"not a message of a tick ({type(error).__name__}): {text[:200]!r}") from None
         # What could name no run is not looked up: among the items of a store there are others than runs.
-        if not (is_task_id(message.task_id) and _is_minute(message.fire_time) and type(message.attempt) is int):
+        names_a_run = is_task_id(message.task_id) and _FIRE_TIME.fullmatch(str(message.fire_time))
+        if not names_a_run or type(message.attempt) is not int:
             raise UsageError(f"not a message of a tick (it names no run): {text[:200]!r}")
         return message
-
-
-def _is_minute(text: object) -> bool:
-    """Return whether `text` is a fire time, written as fire times are."""
-    with suppress(ValueError):
-        return isinstance(text, str) and format_minute(parse_instant(text)) == text
-    return False
 
 
 class Queue(Protocol):

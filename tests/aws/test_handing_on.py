@@ -263,6 +263,22 @@ def test_a_queued_run_cannot_be_retried_by_hand(fleet: Fleet) -> None:
         fleet.scene.retry(fleet.scene.run("09:00"))
 
 
+def test_an_interrupted_ad_hoc_run_is_abandoned_by_whoever_gets_its_message(fleet: Fleet) -> None:
+    fleet.scene.add()
+    dead = fleet.process()
+    task = fleet.scene.store.tasks.find(TASK)
+    assert task is not None
+    run = fleet.scene.store.runs.claim_adhoc(
+        task, "2026-11-22T08:30:07.123Z-1f3a", owner=dead.services.owner, lease_until=at("08:36"), now=at("08:30:07")
+    )
+    fleet.scene.gone.add(dead.services.owner.token)
+    fleet.tick("08:40")
+    assert fleet.queue.messages == [Message.from_text(Message.of(run).to_text())]
+    fleet.deliver()
+    (ended,) = fleet.scene.store.runs.history(TASK, limit=5)
+    assert (ended.status, fleet.scene.slack.sends) == (Status.ABANDONED, [])
+
+
 def test_doctor_says_when_nobody_takes_a_run_from_the_queue(fleet: Fleet) -> None:
     fleet.scene.add(cron="0 9 * * *")
     fleet.tick("09:00:02")

@@ -28,7 +28,7 @@ demo: $(READY)  ## One tick delivers a report; a second tick of the same minute 
 	@$(BIN)/watchbell demo
 
 test: $(READY)  ## All tests; those that need real servers run where the servers are installed (make services).
-	@$(BIN)/pytest -q
+	@$(BIN)/pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: lint test  ## Everything that a change must pass.
 

@@ -63,6 +63,13 @@ def test_a_failed_pipeline_is_told_to_the_audience(kind):
     assert (report.kind, report.window, report.title[-6:]) == (kind, WINDOW, ": prod")
 
 
+def test_a_notice_tells_the_audience_no_secret():
+    error = SourceError("https://ann:hunter2hunter2@prometheus did not answer")
+    report = build_or_notice(Broken(error), request(Kind.DAILY_SUMMARY))
+    assert "did not answer" in report.reason
+    assert "hunter2" not in str(report)
+
+
 @pytest.mark.parametrize("kind", NOTICED)
 def test_an_unexpected_error_is_told_without_its_text(kind):
     report = build_or_notice(Broken(ValueError("token=s3cret")), request(kind))

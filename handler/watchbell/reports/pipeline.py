@@ -5,6 +5,7 @@ from importlib import import_module
 
 from watchbell.clock import Clock, SystemClock
 from watchbell.errors import SourceError, WatchbellError
+from watchbell.redaction import redact
 from watchbell.reports import collector
 from watchbell.reports.analysis.hours import DEFAULT_HOURS, Hours
 from watchbell.reports.interface import Pipeline, Report, ReportRequest, Source
@@ -93,4 +94,4 @@ def build_or_notice(pipeline: Pipeline, request: ReportRequest) -> Report:
     title = TITLES_OF_NOTICES.get(request.kind)
     if title is None:
         raise failure
-    return notice(request, title, str(failure))
+    return notice(request, title, redact(failure))

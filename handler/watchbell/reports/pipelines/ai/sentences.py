@@ -35,7 +35,7 @@ def believable_lines(text: str, known: KnownFigures, facts: str, verdict: Verdic
     """
     lines: list[str] = []
     dropped = 0
-    for line in lines_of(redact(text[:MOST_TEXT])):
+    for line in lines_of(redact(text)[:MOST_TEXT]):
         sentences = [one for one in _SENTENCE_END.split(_LIST_MARK.sub("", line)) if one.strip()]
         kept = [one for one in sentences if _is_borne_out(one, known, facts, verdict)]
         dropped += len(sentences) - len(kept)

@@ -40,8 +40,12 @@ class SqsQueue:
                 left = self._try(client, left)
                 if not left:
                     break
-        except (BotoCoreError, ClientError) as error:
-            log.error("the queue did not answer: %s", error)
+        except ClientError as error:
+            log.error(
+                "the queue %s: %s; check WATCHBELL_QUEUE_URL, AWS_REGION and the permission to send", self._url, error
+            )
+        except BotoCoreError as error:
+            log.error("the queue %s did not answer: %s", self._url, error)
         return left
 
     def _try(self, client: "SQSClient", messages: list[Message]) -> list[Message]:

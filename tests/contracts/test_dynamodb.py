@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -448,6 +449,16 @@ class TestChanges:
         with pytest.raises(TaskError, match="cannot be changed"):
             store.tasks.change_one(TASK, lambda raw: raw_task("bbbb"), now=START)
         assert [task.cron for task in store.tasks.listing().tasks] == ["0 * * * *"]
+
+
+def test_threads_at_once_keep_their_connections(tables: str, caplog: pytest.LogCaptureFixture) -> None:
+    """One run with many targets asks with many threads; to connect anew for each question takes longer than to ask."""
+    store = DynamoStore(tables)
+    add(store, raw_task())
+    with ThreadPoolExecutor(40) as pool:
+        assert all(pool.map(lambda _: store.tasks.find(TASK), range(400)))
+    store.close()
+    assert "pool is full" not in caplog.text
 
 
 def test_whoever_stood_still_after_a_take_over_does_not_act_for_the_one_who_came_next(

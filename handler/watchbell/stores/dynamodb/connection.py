@@ -35,6 +35,8 @@ _META_FRESH = timedelta(minutes=5)
 _CONNECT_SECONDS = 2.0
 _READ_SECONDS = 3.0
 _TRIES = 5
+#: Threads of a tick and of the targets of its runs; with fewer connections most of them would be made anew each time.
+_CONNECTIONS = 64
 #: botocore tries again what was throttled or got no answer; these are for what it does not know to be worth it.
 _OWN_TRIES = 9
 _FIRST_PAUSE_SECONDS = 0.02
@@ -74,7 +76,12 @@ def new_client() -> "DynamoDBClient":
     from botocore.config import Config
 
     retries: Any = {"mode": "standard", "total_max_attempts": _TRIES}
-    config = Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries=retries)
+    config = Config(
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_READ_SECONDS,
+        retries=retries,
+        max_pool_connections=_CONNECTIONS,
+    )
     return new_session().client("dynamodb", config=config)
 
 

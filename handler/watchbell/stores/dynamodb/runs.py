@@ -206,10 +206,14 @@ class DynamoRuns(Ledger):
                     continue  # another run of the task came or went meanwhile: look again
                 if found.get("written_by") != changed["written_by"]:
                     return None
-            mine = self.find(run.task_id, run.fire_time)
-            # Whoever stood still meanwhile may find somebody else's.
-            return mine if mine is not None and mine.owner == owner and mine.attempt == run.attempt + 1 else None
+            return self._begun(run, owner)
         return None
+
+    def _begun(self, run: Run, owner: Owner) -> Run | None:
+        """Return the attempt after `run`; None where its owner stood still for so long that it is over already."""
+        found = self.find(run.task_id, run.fire_time)
+        is_ours = found is not None and found.owner == owner and found.attempt == run.attempt + 1
+        return found if is_ours else None
 
     def _made_live(self, task: Item, run: Run) -> Request:
         """Return the action by which a task names the next attempt of `run` as its live one."""

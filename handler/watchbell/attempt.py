@@ -72,11 +72,16 @@ def carry_out(
 
 
 def _attempt(services: Services, limits: Limits, run: Run, task: Task) -> tuple[Settlement, tuple[Coverage, ...]]:
-    """Build (or take up) the report and deliver it; every failure is a settlement."""
+    """Build (or take up) the report and deliver it; every failure is a settlement.
+
+    The coverage is that of a report built now: one that was saved says nothing of how its sources are doing.
+    """
     coverage: tuple[Coverage, ...] = ()
     try:
-        report = _saved_or_built(services, run, task)
-        coverage = report.coverage
+        report = _saved(services, run)
+        if report is None:
+            report = _built_and_saved(services, run, task)
+            coverage = report.coverage
         if is_quiet(task, report):
             return Settlement(status=Status.QUIET), coverage
         _decline_without_credentials(services, run, task)
@@ -198,11 +203,13 @@ def _errors(parts: Iterable[PartState]) -> list[str]:
     return list(dict.fromkeys(part.error for part in text if part.error))
 
 
-def _saved_or_built(services: Services, run: Run, task: Task) -> Report:
-    """Return the report, saved before anything of it is sent."""
+def _saved(services: Services, run: Run) -> Report | None:
     saved = services.store.runs.saved_report(run.task_id, run.fire_time)
-    if saved is not None:
-        return report_from_json(saved)
+    return None if saved is None else report_from_json(saved)
+
+
+def _built_and_saved(services: Services, run: Run, task: Task) -> Report:
+    """Return the report, saved before anything of it is sent."""
     try:
         report = built(services.pipeline, services.store.runs, task, run.due_at)
     except SourceError as error:

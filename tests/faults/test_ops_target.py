@@ -104,6 +104,20 @@ def test_missed_fire_times_are_told_though_the_tick_that_finds_them_delivers_the
     assert "recovered" in recovered
 
 
+def test_a_report_that_is_sent_late_says_nothing_of_how_its_sources_are_now(scene: Scene) -> None:
+    scene.add(cron="0 9 * * *")
+    scene.add("b" * 12, "slack:C2", cron="30 9 * * *")
+    process = scene.process()
+    scene.slack.script["C1"] += [NotSent("unreachable", retry_after=1800)]
+    scene.tick("09:00", process)
+    process.pipeline.coverage = (Coverage(source="prometheus", status=CoverageStatus.FAILED, detail="HTTP 503"),)
+    scene.tick("09:30", process)
+    scene.tick("09:31", process)
+    assert scene.run("09:00").status is Status.SUCCESS
+    (told,) = scene.ops_texts()
+    assert "source prometheus is failed: HTTP 503" in told
+
+
 def test_a_source_that_cannot_be_believed_is_told_and_its_return_too(scene: Scene) -> None:
     scene.add(cron="0-3 9 * * *")
     process = scene.process()

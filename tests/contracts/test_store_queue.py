@@ -8,7 +8,8 @@ from contracts.conftest import START, Backend, add, at, claim, claimed, expectat
 from watchbell.claims import Move, Status
 from watchbell.deliveries import PartState
 from watchbell.errors import LeaseLost
-from watchbell.stores.interface import ClaimResult, Owner, Run, Settlement, Store
+from watchbell.stores.interface import ClaimResult, Owner, Run, Settlement, Store, TickRecord
+from watchbell.timers import machine_name
 
 TASK = "a1b2c3d4e5f6"
 FIRE = "2026-11-22T09:00Z"
@@ -192,3 +193,12 @@ def test_a_claim_without_a_queue_runs_at_once(store: Store) -> None:
     result = claim(store, at("09:00:01"))
     assert result.run is not None
     assert (result.run.status, result.run.attempt) == (Status.RUNNING, 1)
+
+
+@pytest.mark.parametrize("machine", ["queue:runs", "queue:runs-20261122", "pod-29384756-x7kq2"])
+def test_what_counts_as_one_machine_is_no_other_machine_to_itself(store: Store, machine: str) -> None:
+    """Else it would leave to others what nobody else can do."""
+    tick = TickRecord(minute=at("09:00"), ran_at=at("09:00:01"), timer="test", machine=machine)
+    store.ticks.record(tick)
+    assert not store.ticks.other_machines(machine_name(machine), at("08:50"))
+    assert store.ticks.other_machines("laptop", at("08:50"))

@@ -10,6 +10,7 @@ from watchbell.stores.dynamodb.attributes import Item
 from watchbell.stores.dynamodb.connection import ConditionFailed, Database
 from watchbell.stores.dynamodb.items import run_key
 from watchbell.stores.interface import Notice, TickRecord
+from watchbell.timers import machine_name
 
 TICKS = "#ticks"
 NOTICES = "#notices"
@@ -66,7 +67,7 @@ class DynamoTicks:
         return next(found, None) is not None
 
     def other_machines(self, here: str, since: datetime) -> bool:
-        return any(record.machine != here for record in self.records(since))
+        return any(machine_name(record.machine) != machine_name(here) for record in self.records(since))
 
     def remember_settings(self, state: str) -> None:
         """There is no idle gate before a store in DynamoDB that would want to know."""

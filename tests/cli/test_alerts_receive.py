@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from watchbell_cli.webhook_receiver import MOST_AT_ONCE, Receiver
+
 from .conftest import command
 
 Run = Callable[..., Any]
@@ -247,3 +249,25 @@ def test_a_port_that_is_taken_is_named(watchbell: Run) -> None:
         ended = watchbell("alerts", "receive", "--listen", f"127.0.0.1:{port}")
     assert ended.code == 3
     assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in ended.err
+
+
+def test_requests_that_no_thread_could_be_had_for_take_no_room_from_later_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_thread(*_: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with Receiver("127.0.0.1", 0, lambda payload: 1, None) as receiver:
+        server = threading.Thread(target=receiver.serve_forever, kwargs={"poll_interval": 0.05})
+        server.start()
+        address = ("127.0.0.1", receiver.server_address[1])
+        with monkeypatch.context() as patch:
+            patch.setattr("socketserver.threading.Thread", no_thread)
+            for _ in range(MOST_AT_ONCE + 1):
+                with closing(socket.create_connection(address, timeout=10)) as connection:
+                    connection.sendall(b"GET /-/healthy HTTP/1.0\r\n\r\n")
+                    with suppress(ConnectionError):
+                        assert connection.recv(100) == b""
+        with closing(http.client.HTTPConnection(*address, timeout=10)) as connection:
+            connection.request("GET", "/-/healthy")
+            assert connection.getresponse().status == 200
+        receiver.shutdown()
+        server.join()

@@ -85,7 +85,8 @@ def _tick(event: Mapping[str, Any], context: "LambdaContext") -> dict[str, Any]:
         result = TickResult(minute=minute)
         result.fail(error)
     else:
-        _emit(result, missed=sum(gap.count for gap in result.gaps), completed=result.exit_code not in _RAISED)
+        completed = result.is_complete and result.exit_code not in _RAISED
+        _emit(result, missed=sum(gap.count for gap in result.gaps), completed=completed)
         _end_if_hung(result)
     statuses = Counter(str(run.status) for run in result.runs)
     if statuses or result.gaps:

@@ -33,10 +33,11 @@ log = logging.getLogger("watchbell")
 
 @dataclass(slots=True, kw_only=True)
 class TickResult(WorkResult):
-    """What a tick did."""
+    """What a tick did. `is_complete` says that nothing has broken it off."""
 
     minute: datetime
     gaps: list[Gap] = field(default_factory=list)
+    is_complete: bool = False
 
 
 def begin(services: Services, stop: threading.Event, *, most: timedelta | None = None) -> Limits:
@@ -67,6 +68,7 @@ def run_tick(services: Services, minute: datetime, limits: Limits) -> TickResult
         tick.hand_on()
         tick.tell()
         tick.prune()
+        tick.result.is_complete = True
     except WatchbellError as error:
         tick.result.fail(error)
     return tick.result

@@ -8,6 +8,7 @@ import pytest
 
 from aws.conftest import Cloud
 from fakes.chat_server import ChatServer
+from fakes.dynamodb import shared_client
 from fakes.lambda_runtime import FunctionFailed
 from fakes.monitoring import FakeMonitoring, web_page
 from fakes.sqs import batch
@@ -141,6 +142,21 @@ def test_settings_that_cannot_be_used_are_answered_and_the_dead_man_alarm_hears_
         answer = tick.invoke(cloud.event)
         assert answer["exit_code"] == 3
         assert "WATCHBELL_STORE='oracle:x'" in answer["errors"][0]
+        assert metrics(tick.lines, "TickCompleted") == []
+
+
+def test_tables_of_a_newer_watchbell_stop_every_tick_and_the_dead_man_alarm_hears_nothing(cloud: Cloud) -> None:
+    cloud.store.runs.prune(cloud.minute, cloud.minute)
+    shared_client().update_item(
+        TableName=cloud.environ["WATCHBELL_STORE"].removeprefix("dynamodb:") + "-runs",
+        Key={"task_id": {"S": "#meta"}, "fire_time": {"S": "#meta"}},
+        UpdateExpression="SET #schema = :newer",
+        ExpressionAttributeNames={"#schema": "schema"},
+        ExpressionAttributeValues={":newer": {"N": "99"}},
+    )
+    with cloud.function("tick") as tick:
+        answer = tick.invoke(cloud.event)
+        assert (answer["exit_code"], "upgrade Watchbell" in answer["errors"][0]) == (3, True)
         assert metrics(tick.lines, "TickCompleted") == []
 
 

@@ -4,9 +4,11 @@ import json
 import socket
 import time
 from contextlib import ExitStack, suppress
+from datetime import timedelta
 
 import pytest
 
+from watchbell.clock import SystemClock
 from watchbell.delivery import http
 from watchbell.delivery.answers import Answer
 from watchbell.delivery.interface import Delivered, NotSent, Refused, Unknown
@@ -144,6 +146,20 @@ def test_a_server_that_does_not_speak_tls_is_not_sent(channel):
     provider = type(channel.provider)(f"https://127.0.0.1:{channel.server.port}")
     channel.provider = provider
     assert isinstance(channel.send(), NotSent)
+
+
+def test_a_request_that_was_frozen_while_it_connected_never_leaves(slack, monkeypatch):
+    """A laptop sleeps for an hour: the clock of its time-outs may have stood still, but its lease is over."""
+    resolve = socket.getaddrinfo
+    woken = SystemClock().now() + timedelta(hours=1)
+
+    def sleep(*args, **named):
+        monkeypatch.setattr(SystemClock, "now", lambda self: woken)
+        return resolve(*args, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", sleep)
+    assert isinstance(slack.send(), NotSent)
+    assert slack.server.requests == []
 
 
 def test_a_connection_that_does_not_come_about_is_given_up_for_good():

@@ -174,6 +174,7 @@ class _Flight:
         self._request = request
         self._landed = threading.Event()
         self._gate = threading.Lock()
+        self._begun_at = SystemClock().now()
         self._left = False
         self._given_up = False
         self._stream: Any = None  # httpcore's network stream, once there is one
@@ -211,7 +212,9 @@ class _Flight:
             self._stream = details["return_value"]
         elif event.endswith("send_request_headers.started") and details["request"].method != b"CONNECT":
             with self._gate:
-                if self._given_up:
+                # While a machine sleeps, the clock of all waits may stand still; the wall clock tells.
+                held_up = (SystemClock().now() - self._begun_at).total_seconds() > START_WITHIN_SECONDS
+                if self._given_up or held_up:
                     raise httpx.ConnectTimeout("given up")
                 self._left = True
 

@@ -37,8 +37,10 @@ if TYPE_CHECKING:
 
 #: Before Lambda ends the process: work in hand comes to its end, what hangs is given back, the operator is told.
 _MARGIN = timedelta(seconds=PATIENCE_SECONDS + 10)
+#: Exit codes of a tick that was broken off.
+_BROKEN = (1, 5)
 #: Only after these is a tick worth repeating; Lambda's alarm is for nothing else.
-_RAISED = (1, 5, 75)
+_RAISED = (*_BROKEN, 75)
 _NAMESPACE = "Watchbell"
 
 
@@ -85,7 +87,8 @@ def _tick(event: Mapping[str, Any], context: "LambdaContext") -> dict[str, Any]:
         result = TickResult(minute=minute)
         result.fail(error)
     else:
-        completed = result.is_complete and result.exit_code not in _RAISED
+        # A chat that is down leaves runs waiting (75): ticks go on all the same, and the alarm for dead ones is quiet.
+        completed = result.is_complete and result.exit_code not in _BROKEN
         _emit(result, missed=sum(gap.count for gap in result.gaps), completed=completed)
         _end_if_hung(result)
     statuses = Counter(str(run.status) for run in result.runs)

@@ -160,6 +160,15 @@ def test_tables_of_a_newer_watchbell_stop_every_tick_and_the_dead_man_alarm_hear
         assert metrics(tick.lines, "TickCompleted") == []
 
 
+def test_a_chat_that_is_down_is_worth_another_try_and_no_dead_timer(cloud: Cloud) -> None:
+    cloud.add(TASK, target="slack:C1-FAIL-429")
+    with cloud.function("tick", WATCHBELL_QUEUE_URL="") as tick:
+        with pytest.raises(FunctionFailed, match="exit code 75"):
+            tick.invoke(cloud.event)
+        assert metrics(tick.lines, "TickCompleted") == [[1.0]]
+    assert cloud.run(TASK).status is Status.WAITING
+
+
 def test_too_short_a_time_out_says_so(cloud: Cloud) -> None:
     with cloud.function("tick") as tick:
         assert "time-out is too short" in tick.invoke(cloud.event, seconds=20)["errors"][0]

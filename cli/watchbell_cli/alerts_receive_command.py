@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from watchbell.errors import ConfigError, CredentialError, UsageError
-from watchbell.redaction import remember_secret
 from watchbell.reports.sources.alert_log import append
+from watchbell.secrets.redaction import remember_secret
 from watchbell.settings import Settings, load_settings
 from watchbell_cli.alerts_home import make_home
 from watchbell_cli.home import now

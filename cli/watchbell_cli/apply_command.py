@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from watchbell.desired import Plan, plan_apply
 from watchbell.errors import UsageError
+from watchbell.planning.desired import Plan, plan_apply
 from watchbell.stores.interface import RawTask
 from watchbell.tasks import json_type
 from watchbell_cli.doubts import warn_of_doubts

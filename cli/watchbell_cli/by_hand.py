@@ -8,7 +8,7 @@ from typing import NoReturn
 from watchbell.claims import Status
 from watchbell.deliveries import delivery_outcome
 from watchbell.json_shapes import notes_of, parts_by_target, run_to_json
-from watchbell.redaction import redact
+from watchbell.secrets.redaction import redact
 from watchbell.services import Limits, Services
 from watchbell.settings import load_settings
 from watchbell.stores.interface import Run

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from watchbell.checkup.checks import Check, Level, overall
-from watchbell.redaction import redact
+from watchbell.secrets.redaction import redact
 from watchbell_cli.output import print_json, print_table, say
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from watchbell.errors import TaskError, UsageError
 from watchbell.instants import format_instant
-from watchbell.redaction import is_credential_key
+from watchbell.secrets.redaction import is_credential_key
 from watchbell.tasks import Target, Task, WindowRule, task_from_json
 from watchbell_cli.options import parse_params
 

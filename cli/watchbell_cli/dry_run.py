@@ -9,9 +9,9 @@ import click
 
 from watchbell.idle import timer_name
 from watchbell.instants import format_minute
-from watchbell.redaction import redact_json
 from watchbell.rehearsal import Rehearsed, rehearse
 from watchbell.reports.codec import report_to_json
+from watchbell.secrets.redaction import redact_json
 from watchbell.settings import Settings
 from watchbell.wiring import open_services
 

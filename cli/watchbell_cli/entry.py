@@ -21,7 +21,7 @@ def run() -> None:
 
 def _tell_others(metrics_file: str | None = None) -> None:
     """Ping and write metrics after an idle tick: where that is wanted, it may take longer to start."""
-    from watchbell.afterwards import after_idle_tick
+    from watchbell.telling.afterwards import after_idle_tick
     from watchbell_cli.logs import start_logging
 
     start_logging(0)

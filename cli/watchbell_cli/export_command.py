@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from watchbell.errors import ConfigError
-from watchbell.redaction import redact_json
+from watchbell.secrets.redaction import redact_json
 from watchbell_cli.home import opened_store
 from watchbell_cli.output import complain, print_json, print_text, say, warn
 from watchbell_cli.task_documents import as_yaml

@@ -8,7 +8,7 @@ from watchbell.claims import LIVE, Gap
 from watchbell.errors import UsageError
 from watchbell.instants import format_instant, format_minute, parse_instant
 from watchbell.json_shapes import gap_to_json, notes_of, parts_by_target, run_to_json
-from watchbell.redaction import redact
+from watchbell.secrets.redaction import redact
 from watchbell.stores.interface import Run, Store
 from watchbell_cli.output import print_table
 

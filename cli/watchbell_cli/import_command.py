@@ -9,7 +9,7 @@ from typing import Any, cast
 import click
 
 from watchbell.errors import ScheduleError, UsageError
-from watchbell.migration import Import, OnConflict, Reading, plan_import, readings
+from watchbell.planning.migration import Import, OnConflict, Reading, plan_import, readings
 from watchbell.schedule import Schedule
 from watchbell.stores.interface import RawTask
 from watchbell.tasks import json_type

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 import click
 
 from watchbell.errors import UsageError
-from watchbell.integrations import CHATS, FIELDS, SHOWN
-from watchbell.secret_references import is_reference
+from watchbell.secrets.integrations import CHATS, FIELDS, SHOWN
+from watchbell.secrets.references import is_reference
 from watchbell.tasks import unknown_choice
 from watchbell_cli.options import read_text
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from watchbell.checkup.chat_probes import probe_chat
 from watchbell.checkup.checks import CREDENTIALS, DELIVERY, SOURCE, Check, ok, problem
 from watchbell.clock import SystemClock
-from watchbell.credentials import resolve
 from watchbell.delivery.interface import Delivered, Outcome, SendKey, Unknown
 from watchbell.delivery.place import WEBHOOK, is_webhook
 from watchbell.errors import CredentialError
 from watchbell.instants import format_instant
-from watchbell.integrations import CHATS, FIELDS, active_credentials, field_of
-from watchbell.redaction import remember_secret
-from watchbell.secret_references import is_reference
+from watchbell.secrets.credentials import resolve
+from watchbell.secrets.integrations import CHATS, FIELDS, active_credentials, field_of
+from watchbell.secrets.redaction import remember_secret
+from watchbell.secrets.references import is_reference
 from watchbell.settings import Settings
 from watchbell.settings.sources import UNREADABLE, stored_sources
 from watchbell.wiring.providers import make_providers

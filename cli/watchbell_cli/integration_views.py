@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from watchbell.integrations import CHATS, FIELDS, SHOWN, stored
-from watchbell.redaction import MASK, redact
-from watchbell.secret_references import is_reference
+from watchbell.secrets.integrations import CHATS, FIELDS, SHOWN, stored
+from watchbell.secrets.redaction import MASK, redact
+from watchbell.secrets.references import is_reference
 from watchbell.settings import Settings
 
 Entry = dict[str, Any]

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from watchbell.errors import ConfigError, NotFound, UsageError
-from watchbell.integrations import CHATS, FIELDS
+from watchbell.secrets.integrations import CHATS, FIELDS
 from watchbell.settings import Settings, load_settings
 from watchbell.tasks import unknown_choice
 from watchbell_cli import completion, integration_fields
@@ -57,7 +57,7 @@ def set_(service: str, fields: tuple[str, ...], instance: str | None, from_stdin
       watchbell integrations set slack bot_token=ssm:/watchbell/slack-token
       vault read -field=token secret/telegram | watchbell integrations set telegram
     """
-    from watchbell.integrations_file import IntegrationsFile
+    from watchbell.secrets.integrations_file import IntegrationsFile
 
     settings, service = load_settings(), _known(service)
     path = _own_file(settings)
@@ -171,7 +171,7 @@ def remove(service: str, instance: str | None) -> None:
     Example:
       watchbell integrations remove slack --instance alerts
     """
-    from watchbell.integrations_file import IntegrationsFile
+    from watchbell.secrets.integrations_file import IntegrationsFile
 
     settings, service = load_settings(), service.lower()
     path = _own_file(settings)

@@ -5,7 +5,7 @@ import sys
 import time
 from typing import TextIO
 
-from watchbell.redaction import RedactingFilter
+from watchbell.secrets.redaction import RedactingFilter
 from watchbell_cli.tables import clean
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 import click
 
-from watchbell.redaction import redact
+from watchbell.secrets.redaction import redact
 from watchbell_cli.tables import clean, fields, table
 
 _PIPE_WIDTH = 80

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
-from watchbell.desired import Change, Plan
-from watchbell.forecast import fires_within
 from watchbell.instants import MINUTE, floor_minute, format_minute
 from watchbell.json_shapes import task_to_json
-from watchbell.redaction import redact_json
+from watchbell.planning.desired import Change, Plan
+from watchbell.planning.forecast import fires_within
+from watchbell.secrets.redaction import redact_json
 from watchbell.tasks import Task
 from watchbell_cli.output import print_text
 from watchbell_cli.times import local

@@ -6,8 +6,8 @@ from datetime import datetime
 
 import click
 
-from watchbell.desired import Plan
 from watchbell.errors import TryAgain, UsageError
+from watchbell.planning.desired import Plan
 from watchbell.settings import load_settings
 from watchbell.stores.interface import RawTask, Store
 from watchbell_cli.definitions import credential_params

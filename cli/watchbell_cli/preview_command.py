@@ -10,12 +10,12 @@ import click
 
 from watchbell.attempt import built, is_quiet
 from watchbell.clock import SystemClock
-from watchbell.credentials import without_credentials
 from watchbell.delivery.interface import Stamp
 from watchbell.errors import UsageError
 from watchbell.instants import floor_minute, format_minute
 from watchbell.reports.codec import report_to_json
 from watchbell.reports.interface import Report
+from watchbell.secrets.credentials import without_credentials
 from watchbell.settings import load_settings
 from watchbell.tasks import Task
 from watchbell.wiring.pipelines import make_pipeline

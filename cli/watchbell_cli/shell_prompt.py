@@ -16,7 +16,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 
 from watchbell.errors import WatchbellError
-from watchbell.redaction import is_credential_key, redact
+from watchbell.secrets.redaction import is_credential_key, redact
 from watchbell.settings import load_settings
 from watchbell_cli.main import PROGRAM, watchbell
 

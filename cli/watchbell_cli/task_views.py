@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from watchbell.claims import Expectation, same_fires
 from watchbell.instants import format_instant, format_minute
 from watchbell.json_shapes import task_to_json, unknown_fields
-from watchbell.redaction import redact_json
+from watchbell.secrets.redaction import redact_json
 from watchbell.stores.interface import Run
 from watchbell.tasks import Task, WindowRule
 from watchbell_cli.output import print_fields, print_json

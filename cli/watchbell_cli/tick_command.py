@@ -12,14 +12,14 @@ from pathlib import Path
 
 import click
 
-from watchbell.afterwards import heartbeat_after, write_metrics_file
-from watchbell.afterwards import metrics_file as metrics_path
 from watchbell.claims import AHEAD, SELF_END
 from watchbell.clock import SystemClock
 from watchbell.errors import UsageError
 from watchbell.idle import meant_minute, settings_state, timer_name
 from watchbell.instants import epoch_seconds, floor_minute, format_minute, from_epoch_minute, parse_instant
 from watchbell.settings import Settings, load_settings
+from watchbell.telling.afterwards import heartbeat_after, write_metrics_file
+from watchbell.telling.afterwards import metrics_file as metrics_path
 from watchbell.tick import TickResult, begin, run_tick
 from watchbell.wiring import open_services
 

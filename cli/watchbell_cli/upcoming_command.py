@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from watchbell.errors import ConfigError
-from watchbell.forecast import ClockChange, clock_changes, count_fires, fires_in_order, starts_firing
 from watchbell.instants import MINUTE, floor_minute, format_instant, format_minute
+from watchbell.planning.forecast import ClockChange, clock_changes, count_fires, fires_in_order, starts_firing
 from watchbell.stores.interface import Store
 from watchbell.tasks import Task
 from watchbell_cli.completion import tasks as complete_tasks

@@ -8,8 +8,8 @@ from watchbell.claims import Gap
 from watchbell.errors import UsageError
 from watchbell.instants import floor_minute, format_instant, format_minute
 from watchbell.json_shapes import why_to_json
-from watchbell.redaction import redact
 from watchbell.schedule import Schedule, Why
+from watchbell.secrets.redaction import redact
 from watchbell.stores.interface import Run
 from watchbell.tasks import Task
 from watchbell_cli.home import now, opened_store

@@ -16,10 +16,10 @@ from watchbell.deliveries import FIRST_IMAGE, PartState, settled_status
 from watchbell.dispatch import ask, deliver, means_of
 from watchbell.errors import CredentialError, SourceError, StoreError, TaskError, TryAgain, WatchbellError
 from watchbell.instants import floor_minute
-from watchbell.redaction import redact
 from watchbell.reports.codec import report_from_json, report_to_json
 from watchbell.reports.interface import Coverage, CoverageStatus, Pipeline, Report, ReportRequest, Verdict
 from watchbell.reports.pipeline import build_or_notice
+from watchbell.secrets.redaction import redact
 from watchbell.services import Limits, Services
 from watchbell.stores.interface import Run, RunStore, Settlement
 from watchbell.tasks import Task, task_from_json

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 
-from watchbell.afterwards import heartbeat_after
 from watchbell.claims import AHEAD, Status
 from watchbell.clock import SystemClock
 from watchbell.errors import ConfigError, TryAgain, UsageError, WatchbellError
 from watchbell.instants import floor_minute, format_minute, parse_instant
-from watchbell.redaction import RedactingFilter, redact, redact_json
+from watchbell.secrets.redaction import RedactingFilter, redact, redact_json
+from watchbell.telling.afterwards import heartbeat_after
 from watchbell.tick import TickResult, begin, run_tick
 from watchbell.wiring.warm import WarmServices
 from watchbell.work import WorkResult

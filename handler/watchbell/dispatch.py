@@ -39,8 +39,8 @@ from watchbell.delivery.interface import (
     Unknown,
 )
 from watchbell.errors import ConfigError, CredentialError, TryAgain
-from watchbell.redaction import redact
 from watchbell.reports.interface import Image, Report
+from watchbell.secrets.redaction import redact
 from watchbell.services import Limits, Services, SharedSeat
 from watchbell.stores.interface import Run
 from watchbell.tasks import Target, Task

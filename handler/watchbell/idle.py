@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # Kept the same by a test: stores/local/database.py and stores/local/ticks.py cost too much to import here.
 SCHEMA_VERSION = 1
 MOST_TICKS = 100_000
-REFERENCES = ("ssm", "secretsmanager", "env", "file")  # secret_references.SCHEMES
+REFERENCES = ("ssm", "secretsmanager", "env", "file")  # secrets.references.SCHEMES
 _AHEAD_MINUTES = 2  # claims.AHEAD
 _LATEST_JOB_MINUTES = 60
 

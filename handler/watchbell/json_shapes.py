@@ -11,8 +11,8 @@ from typing import Any
 from watchbell.claims import Gap
 from watchbell.deliveries import FIRST_IMAGE, PartState, delivery_outcome
 from watchbell.instants import format_instant, format_minute
-from watchbell.redaction import redact, redact_json
 from watchbell.schedule import Why
+from watchbell.secrets.redaction import redact, redact_json
 from watchbell.stores.interface import Run
 from watchbell.tasks import Target, Task, pause_to_json
 

@@ -6,12 +6,12 @@ from datetime import datetime
 
 from watchbell.attempt import built, is_quiet
 from watchbell.claims import Expectation, plan_move
-from watchbell.credentials import without_credentials
 from watchbell.delivery.interface import Part, Stamp
 from watchbell.errors import SourceError
 from watchbell.instants import format_minute
-from watchbell.redaction import redact
 from watchbell.reports.interface import Report
+from watchbell.secrets.credentials import without_credentials
+from watchbell.secrets.redaction import redact
 from watchbell.services import Services
 from watchbell.tasks import Task
 

@@ -10,11 +10,11 @@ from watchbell.attempt import carry_out
 from watchbell.claims import Status
 from watchbell.deliveries import FIRST_IMAGE, PartState, delivery_outcome
 from watchbell.errors import TryAgain, UsageError
-from watchbell.ops import note_run
 from watchbell.recovery import is_abandoned
 from watchbell.services import Limits, Services
 from watchbell.stores.interface import Run
 from watchbell.tasks import task_from_json
+from watchbell.telling.ops import note_run
 
 BY_HAND = "resolved by hand"
 

@@ -20,11 +20,11 @@ from functools import partial
 from watchbell.claims import LEASE_MARGIN, Gap, GapStatus, Status, plan_move
 from watchbell.errors import ConfigError, WatchbellError
 from watchbell.instants import floor_minute, format_minute
-from watchbell.ops import note_gap, note_tasks_file, tell_operator
 from watchbell.queueing import PATIENCE, Outbox, is_too_late, owed_again_at
 from watchbell.recovery import has_ended_a_process, is_for_here
 from watchbell.services import Limits, Services
 from watchbell.stores.interface import Run, TickRecord
+from watchbell.telling.ops import note_gap, note_tasks_file, tell_operator
 from watchbell.work import Work, WorkResult
 from watchbell.workers import Job
 

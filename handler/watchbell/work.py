@@ -9,12 +9,12 @@ from watchbell.attempt import carry_out
 from watchbell.claims import Status
 from watchbell.errors import DeliveryError, LeaseLost, TryAgain, WatchbellError, worst_exit_code
 from watchbell.instants import format_minute
-from watchbell.ops import note_run, note_sources
 from watchbell.queueing import is_too_late
 from watchbell.recovery import take_up
 from watchbell.reports.interface import Coverage
 from watchbell.services import Limits, Services
 from watchbell.stores.interface import Run, Settlement
+from watchbell.telling.ops import note_run, note_sources
 from watchbell.workers import Job, Workers
 
 log = logging.getLogger("watchbell")

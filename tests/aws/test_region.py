@@ -2,7 +2,7 @@
 
 import pytest
 
-from watchbell.aws_session import new_session
+from watchbell.aws.session import new_session
 
 
 @pytest.fixture(autouse=True)

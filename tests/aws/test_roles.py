@@ -12,11 +12,11 @@ from aws.conftest import ScriptedQueue
 from faults.scene import OPS, Scene, a_scene, at
 from watchbell.batches import run_batch
 from watchbell.delivery.interface import Delivered, NotSent, Outcome, Refused, Unknown
-from watchbell.metrics import write_metrics
 from watchbell.queueing import Message
 from watchbell.stores.dynamodb import DynamoStore
 from watchbell.stores.dynamodb.connection import new_client
 from watchbell.tasks import Target
+from watchbell.telling.metrics import write_metrics
 
 pytestmark = pytest.mark.service("dynamodb-local")
 

@@ -8,9 +8,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from watchbell.desired import FIELDS, Plan, plan_apply
 from watchbell.errors import TryAgain
 from watchbell.instants import parse_instant
+from watchbell.planning.desired import FIELDS, Plan, plan_apply
 from watchbell.tasks import DEFAULT_DELIVER_WITHIN_HOURS, MAX_GRACE_MINUTES, MAX_WINDOW_HOURS
 from watchbell_cli.plans import write_plan
 from watchbell_cli.task_schema import MAX_DELIVER_WITHIN_HOURS, file_schema

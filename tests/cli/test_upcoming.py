@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from watchbell.forecast import clock_changes, count_fires, fires_in_order
 from watchbell.instants import format_minute
+from watchbell.planning.forecast import clock_changes, count_fires, fires_in_order
 from watchbell.tasks import task_from_json
 
 Run = Callable[..., Any]

@@ -64,7 +64,8 @@ def test_what_the_terminal_cannot_show_is_written_as_an_escape(make_report, stam
 
 
 def test_the_console_and_rendering_do_not_load_httpx():
-    modules = "watchbell.delivery.console watchbell.delivery.interface watchbell.redaction watchbell.credentials"
-    dialects = " ".join(f"watchbell.delivery.render.{name}" for name in ("plain", "slack", "telegram", "discord"))
-    program = f"import sys, {', '.join((modules + ' ' + dialects).split())}; sys.exit('httpx' in sys.modules)"
+    names = ["delivery.console", "delivery.interface", "secrets.redaction", "secrets.credentials"]
+    names += [f"delivery.render.{dialect}" for dialect in ("plain", "slack", "telegram", "discord")]
+    modules = ", ".join(f"watchbell.{name}" for name in names)
+    program = f"import sys, {modules}; sys.exit('httpx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

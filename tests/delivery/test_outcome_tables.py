@@ -10,7 +10,7 @@ from watchbell.delivery import discord, slack, telegram
 from watchbell.delivery.answers import REMOVED, Answer
 from watchbell.delivery.http import FAILURES, outcome_of
 from watchbell.delivery.interface import Delivered, NotSent, Refused, Unknown
-from watchbell.redaction import redact
+from watchbell.secrets.redaction import redact
 
 
 def subclasses(kind):

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import pytest
 
 from fakes.pictures import png
-from watchbell.credentials import resolve
 from watchbell.delivery.interface import CannotTell, Delivered, NotSent, Refused, SendKey, Unknown
 from watchbell.errors import ConfigError, CredentialError
 from watchbell.reports.interface import Image
+from watchbell.secrets.credentials import resolve
 
 CHART = Image(name="chart", png=png(), alt="what it shows")
 

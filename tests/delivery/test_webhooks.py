@@ -9,8 +9,8 @@ from watchbell.delivery.answers import Answer
 from watchbell.delivery.discord_webhook import address as discord_address
 from watchbell.delivery.interface import CannotTell, Delivered, NotSent, Refused, SendKey, Unknown
 from watchbell.delivery.slack_webhook import OK_WITHOUT_ID
-from watchbell.redaction import redact
 from watchbell.reports.interface import Section
+from watchbell.secrets.redaction import redact
 
 PATHS = {
     "slack": "/slack/services/T0123/B0123/DISTINCTIVE-webhook",

@@ -14,11 +14,11 @@ from fakes.dynamodb import Meter
 from fakes.dynamodb_fleet import ADDED, DUE_MINUTE
 from fakes.sqs import FakeSqs
 from faults.scene import Scene
+from watchbell.aws.sqs import SqsQueue
 from watchbell.batches import run_batch
 from watchbell.claims import Host
 from watchbell.queueing import Message
 from watchbell.services import Services
-from watchbell.sqs import SqsQueue
 from watchbell.stores.dynamodb import DynamoStore
 from watchbell.stores.interface import Owner
 from watchbell.tick import begin, run_tick

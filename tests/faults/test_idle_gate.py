@@ -18,7 +18,7 @@ from faults.conftest import Home, raw_task
 from faults.scene import TASK
 from watchbell import idle
 from watchbell.clock import SystemClock
-from watchbell.secret_references import SCHEMES
+from watchbell.secrets.references import SCHEMES
 from watchbell.settings import home_folder, load_settings
 from watchbell.stores.interface import TickRecord
 from watchbell.stores.local import LocalStore, database, ticks

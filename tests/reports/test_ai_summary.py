@@ -8,11 +8,11 @@ import pytest
 
 from fakes.model_server import ModelServer, calls, fails, hangs, says
 from fakes.watching import Watching, episode, request
-from watchbell.redaction import remember_secret
 from watchbell.reports.interface import CoverageStatus, Verdict
 from watchbell.reports.pipeline import BuiltinPipeline
 from watchbell.reports.pipelines.ai.model import Budget, Conversation, converse
 from watchbell.reports.pipelines.ai.summary import SummarisedPipeline
+from watchbell.secrets.redaction import remember_secret
 from watchbell.tasks import Kind
 
 KEY = "sk-scripted-key-1234567890"

@@ -11,9 +11,9 @@ from fakes.monitoring import FakeMonitoring
 from fakes.watching import request
 from watchbell.clock import SystemClock
 from watchbell.errors import ConfigError, SourceError
-from watchbell.redaction import redact
 from watchbell.reports.interface import Verdict
 from watchbell.reports.pipeline import build_or_notice
+from watchbell.secrets.redaction import redact
 from watchbell.settings import load_settings
 from watchbell.settings.pipelines import PIPELINE_KEYS
 from watchbell.tasks import Kind

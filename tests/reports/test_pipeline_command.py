@@ -13,11 +13,11 @@ import pytest
 from fakes.watching import Watching, request
 from watchbell.clock import SystemClock
 from watchbell.errors import SourceError
-from watchbell.redaction import remember_secret
 from watchbell.reports.interface import Verdict
 from watchbell.reports.pipeline import BuiltinPipeline, build_or_notice
 from watchbell.reports.pipelines.command import CommandPipeline
 from watchbell.reports.pipelines.vouching import own_account
+from watchbell.secrets.redaction import remember_secret
 from watchbell.tasks import Kind
 
 PATH = os.environ["PATH"]

@@ -8,8 +8,8 @@ from watchbell.checkup.checks import Level
 from watchbell.checkup.source_probes import probe_source
 from watchbell.clock import SystemClock
 from watchbell.errors import ConfigError
-from watchbell.redaction import redact
 from watchbell.reports.interface import CoverageStatus
+from watchbell.secrets.redaction import redact
 from watchbell.settings import load_settings
 from watchbell.wiring.sources import make_sources
 

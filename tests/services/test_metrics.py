@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from faults.conftest import raw_task
-from watchbell.metrics import Family, to_text, write_metrics
 from watchbell.stores.interface import TickRecord
 from watchbell.stores.local import LocalStore
+from watchbell.telling.metrics import Family, to_text, write_metrics
 
 
 @pytest.mark.service("promtool")

@@ -5,9 +5,9 @@ import logging
 
 import pytest
 
-from watchbell.credentials import resolve, without_credentials
 from watchbell.errors import ConfigError, CredentialError
-from watchbell.redaction import redact
+from watchbell.secrets.credentials import resolve, without_credentials
+from watchbell.secrets.redaction import redact
 
 
 @pytest.fixture

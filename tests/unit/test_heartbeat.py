@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from fakes.switch import Switch
-from watchbell.heartbeat import FAILING, address_for, beat, ping
-from watchbell.redaction import redact
+from watchbell.secrets.redaction import redact
+from watchbell.telling.heartbeat import FAILING, address_for, beat, ping
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 

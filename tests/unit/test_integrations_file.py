@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from watchbell.credentials import resolve
 from watchbell.errors import ConfigError, NotFound, UsageError
-from watchbell.integrations_file import IntegrationsFile
+from watchbell.secrets.credentials import resolve
+from watchbell.secrets.integrations_file import IntegrationsFile
 
 
 @pytest.fixture

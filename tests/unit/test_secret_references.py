@@ -13,11 +13,11 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
-from watchbell.aws_secrets import AwsSecrets
-from watchbell.credentials import resolve
+from watchbell.aws.secret_stores import AwsSecrets
 from watchbell.errors import ConfigError, CredentialError, TryAgain
-from watchbell.redaction import MASK, redact
-from watchbell.secret_references import AS_WRITTEN, FAILED, FRESH, References, is_reference
+from watchbell.secrets.credentials import resolve
+from watchbell.secrets.redaction import MASK, redact
+from watchbell.secrets.references import AS_WRITTEN, FAILED, FRESH, References, is_reference
 from watchbell.settings import Settings, load_settings
 from watchbell.wiring.sources import make_source
 

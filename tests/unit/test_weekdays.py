@@ -2,8 +2,8 @@
 
 import pytest
 
+from watchbell.planning.weekdays import both_days_given, depends_on_numbering, from_monday_is_0
 from watchbell.schedule import Schedule
-from watchbell.weekdays import both_days_given, depends_on_numbering, from_monday_is_0
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 
 from watchbell.checkup.checks import CONFIG, Check, named, ok, problem
-from watchbell.credentials import without_credentials
 from watchbell.errors import SourceError
 from watchbell.reports.pipelines.choose import choose, has_prompt
+from watchbell.secrets.credentials import without_credentials
 from watchbell.settings import Settings
 from watchbell.settings.pipelines import BUILTIN, PipelineSettings
 from watchbell.settings.sources import UNREADABLE

@@ -14,11 +14,11 @@ from watchbell.checkup.store_health import check_store, holds_anything
 from watchbell.checkup.times import SINCE, check_against_servers, check_clock, check_timer, check_zone_data
 from watchbell.clock import Clock
 from watchbell.errors import ConfigError, TryAgain, WatchbellError
-from watchbell.heartbeat import FAILING
 from watchbell.instants import epoch_seconds
 from watchbell.settings import Settings, load_settings
 from watchbell.stores.interface import Store
 from watchbell.tasks import Task
+from watchbell.telling.heartbeat import FAILING
 from watchbell.wiring.stores import open_store
 
 _STALE_METRICS_SECONDS = 300

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from watchbell.checkup.checks import CONFIG, CREDENTIALS, STORE, Check, named, ok, problem, warning
-from watchbell.integrations import is_exposed
+from watchbell.secrets.integrations import is_exposed
 from watchbell.settings import Settings
 
 MOUNTS = Path("/proc/self/mounts")

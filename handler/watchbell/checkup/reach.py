@@ -9,10 +9,10 @@ from watchbell.checkup.chat_probes import Probed, probe_chat
 from watchbell.checkup.checks import CREDENTIALS, SOURCE, Check, named, ok, problem
 from watchbell.checkup.references import NAME, check_reference, references_in, without_asking
 from watchbell.clock import Clock
-from watchbell.credentials import WITHOUT_TOKEN, resolve
 from watchbell.delivery.place import is_webhook
 from watchbell.errors import ConfigError, CredentialError, TryAgain, WatchbellError
-from watchbell.secret_references import AS_WRITTEN, is_reference
+from watchbell.secrets.credentials import WITHOUT_TOKEN, resolve
+from watchbell.secrets.references import AS_WRITTEN, is_reference
 from watchbell.settings import Settings
 from watchbell.settings.sources import SourceSettings
 from watchbell.tasks import Target, Task

@@ -6,8 +6,8 @@ from typing import Any
 from watchbell.checkup.chat_probes import Probed
 from watchbell.checkup.checks import Check, ok, warning
 from watchbell.errors import ConfigError, CredentialError, TryAgain
-from watchbell.integrations import CHATS, FIELDS, stored
-from watchbell.secret_references import Referred, is_reference
+from watchbell.secrets.integrations import CHATS, FIELDS, stored
+from watchbell.secrets.references import Referred, is_reference
 from watchbell.settings import Settings
 from watchbell.settings.sources import UNREADABLE
 

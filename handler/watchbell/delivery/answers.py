@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from watchbell.delivery.interface import NotSent, Outcome, Refused, Unknown
-from watchbell.redaction import redact
+from watchbell.secrets.redaction import redact
 
 #: Stands for a message id where the provider says that the message was sent and has been removed since.
 REMOVED = "removed"

@@ -18,7 +18,7 @@ import httpx
 from watchbell.clock import SystemClock
 from watchbell.delivery.answers import Answer, quoted
 from watchbell.delivery.interface import NotSent, Unknown
-from watchbell.redaction import RedactingFilter
+from watchbell.secrets.redaction import RedactingFilter
 
 #: Seconds for each step; the total is the caller's. Telegram answers late under load, hence the long read.
 STEP_LIMITS = httpx.Timeout(connect=5, write=10, read=30, pool=5)

@@ -5,12 +5,12 @@ from importlib import import_module
 
 from watchbell.clock import Clock, SystemClock
 from watchbell.errors import SourceError, WatchbellError
-from watchbell.redaction import redact
 from watchbell.reports import collector
 from watchbell.reports.analysis.hours import DEFAULT_HOURS, Hours
 from watchbell.reports.interface import Pipeline, Report, ReportRequest, Source
 from watchbell.reports.kinds.material import Material, Querier, notice
 from watchbell.reports.readings import READ_SECONDS, Readings
+from watchbell.secrets.redaction import redact
 from watchbell.tasks import Kind
 
 #: Kinds whose failure is delivered as a notice. The others raise: the operator should know, not the audience.

@@ -7,9 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from watchbell.errors import ConfigError
-from watchbell.integrations import Place
 from watchbell.reports.analysis.hours import DEFAULT_HOURS, Hours
-from watchbell.secret_references import SHARED, References, Referred, is_reference
+from watchbell.secrets.integrations import Place
+from watchbell.secrets.references import SHARED, References, Referred, is_reference
 from watchbell.settings.hours import hours_settings
 from watchbell.settings.pipelines import PipelineSettings, read_pipelines
 from watchbell.settings.sources import INTEGRATIONS_FILE, SourceSettings, named_sources, stored_sources

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from watchbell.errors import ConfigError
-from watchbell.integrations import Place
 from watchbell.reports.analysis.hours import DEFAULT_HOURS, Hours
+from watchbell.secrets.integrations import Place
 from watchbell.settings.table import Table
 
 HOURS_KEYS = ("business", "awake", "working_days")

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from watchbell.errors import ConfigError
-from watchbell.integrations import Place
-from watchbell.redaction import is_credential_key, remember_secret
-from watchbell.secret_references import is_reference
+from watchbell.secrets.integrations import Place
+from watchbell.secrets.redaction import is_credential_key, remember_secret
+from watchbell.secrets.references import is_reference
 from watchbell.settings.table import Table
 from watchbell.tasks import Kind
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from watchbell.errors import ConfigError
-from watchbell.integrations import Place, Stored, active_credentials
-from watchbell.redaction import remember_secret
-from watchbell.secret_references import References, is_reference
+from watchbell.secrets.integrations import Place, Stored, active_credentials
+from watchbell.secrets.redaction import remember_secret
+from watchbell.secrets.references import References, is_reference
 from watchbell.settings.table import Table
 
 INTEGRATIONS_FILE = "integrations.json"

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from watchbell.errors import ConfigError, CredentialError
-from watchbell.integrations import Place
-from watchbell.secret_references import Referred
+from watchbell.secrets.integrations import Place
+from watchbell.secrets.references import Referred
 from watchbell.tasks import json_type
 
 

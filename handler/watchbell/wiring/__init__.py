@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from watchbell.clock import Clock, SystemClock
-from watchbell.credentials import WITHOUT_TOKEN, resolve
 from watchbell.reports.interface import Pipeline, Report, ReportRequest
+from watchbell.secrets.credentials import WITHOUT_TOKEN, resolve
 from watchbell.services import ResolveCredentials, Services
 from watchbell.settings import Settings
 from watchbell.stores.interface import Store

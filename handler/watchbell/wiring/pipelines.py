@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from watchbell.clock import Clock
 from watchbell.errors import SourceError
 from watchbell.reports.interface import Pipeline, Report, ReportRequest
-from watchbell.secret_references import is_reference
+from watchbell.secrets.references import is_reference
 from watchbell.settings import Settings
 from watchbell.settings.pipelines import PipelineSettings
 from watchbell.wiring.sources import make_sources

@@ -8,6 +8,6 @@ def make_queue(settings: Settings) -> Queue | None:
     """Return the queue; it connects when the first message is sent."""
     if settings.queue_url is None:
         return None
-    from watchbell.sqs import SqsQueue
+    from watchbell.aws.sqs import SqsQueue
 
     return SqsQueue(settings.queue_url)

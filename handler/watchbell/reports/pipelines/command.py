@@ -16,9 +16,9 @@ from typing import IO
 
 from watchbell.clock import Clock
 from watchbell.errors import SourceError
-from watchbell.redaction import is_credential_key, redact, remember_secret
 from watchbell.reports.interface import Report, ReportRequest
 from watchbell.reports.pipelines.exchange import MOST_BYTES, Account, question, report_of
+from watchbell.secrets.redaction import is_credential_key, redact, remember_secret
 
 #: What a program is given of our environment besides what its configuration names.
 HARMLESS = ("PATH", "HOME", "LANG", "TZ")

@@ -4,15 +4,15 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from watchbell.credentials import without_credentials
 from watchbell.errors import SourceError
 from watchbell.instants import format_minute
-from watchbell.redaction import redact, redact_json
 from watchbell.reports.codec import report_to_json
 from watchbell.reports.interface import Report, ReportRequest, Section
 from watchbell.reports.pipelines.markdown import sections_of
 from watchbell.reports.pipelines.report_json import read_report
 from watchbell.reports.pipelines.vouching import report_of_text, title_of, vouched
+from watchbell.secrets.credentials import without_credentials
+from watchbell.secrets.redaction import redact, redact_json
 
 VERSION = 1
 #: A longer answer is refused: a chat takes far less, and the ledger keeps it.

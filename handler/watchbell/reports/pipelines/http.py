@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 import httpx
 
 from watchbell.errors import SourceError
-from watchbell.redaction import redact
 from watchbell.reports.interface import Report, ReportRequest
 from watchbell.reports.pipelines.exchange import MOST_BYTES, Account, question, report_of
 from watchbell.reports.pipelines.time_limit import within
+from watchbell.secrets.redaction import redact
 
 _JSON = "application/json"
 _TEXTS = ("text/markdown", "text/x-markdown", "text/plain")

@@ -12,8 +12,8 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from watchbell.errors import SourceError
 from watchbell.instants import format_instant, parse_instant
-from watchbell.redaction import redact_json
 from watchbell.reports.interface import Report, ReportRequest
+from watchbell.secrets.redaction import redact_json
 
 _NOT_TAKEN = ("images", "quiet_before")
 _LARGEST = 1e300

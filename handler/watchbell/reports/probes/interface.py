@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from watchbell.clock import Clock
-from watchbell.redaction import redact
+from watchbell.secrets.redaction import redact
 
 PROBE_SECONDS = 10.0
 MOST_PROBE_SECONDS = 60.0

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from watchbell.aws_session import new_session
+from watchbell.aws.session import new_session
 from watchbell.errors import SourceError
 from watchbell.reports.sources.http import Deadline
 

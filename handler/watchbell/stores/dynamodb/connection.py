@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from watchbell.aws_session import new_session
+from watchbell.aws.session import new_session
 from watchbell.clock import SystemClock
 from watchbell.errors import ConfigError, StoreError, TryAgain
 from watchbell.stores.dynamodb.attributes import Item, from_attributes, to_attributes

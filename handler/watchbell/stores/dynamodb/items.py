@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from watchbell.claims import Expectation, Gap, GapStatus, Host, Status
-from watchbell.credentials import without_credentials
 from watchbell.deliveries import PartState
 from watchbell.errors import TaskError
 from watchbell.instants import epoch_seconds, format_minute, from_epoch_seconds, parse_instant
+from watchbell.secrets.credentials import without_credentials
 from watchbell.stores.dynamodb.attributes import Item
 from watchbell.stores.interface import Owner, Run, ScheduleVersion
 from watchbell.tasks import Task, task_from_json

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from watchbell.claims import Gap, GapStatus, Host, Status
-from watchbell.credentials import without_credentials
 from watchbell.deliveries import PartState
 from watchbell.instants import epoch_seconds, from_epoch_minute, from_epoch_seconds
+from watchbell.secrets.credentials import without_credentials
 from watchbell.stores.interface import Owner, Run, ScheduleVersion
 from watchbell.stores.local.task_index import encode
 from watchbell.tasks import Task

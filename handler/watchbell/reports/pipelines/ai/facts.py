@@ -13,11 +13,11 @@ from typing import Any
 
 from watchbell.errors import SourceError
 from watchbell.instants import format_instant, from_epoch_seconds, parse_instant
-from watchbell.redaction import redact, redact_json
 from watchbell.reports.codec import report_to_json
 from watchbell.reports.interface import Report
 from watchbell.reports.kinds.material import Material
 from watchbell.reports.pipelines.ai.figures import KnownFigures
+from watchbell.secrets.redaction import redact, redact_json
 
 MOST_ENTRIES = 100
 MOST_SERIES = 20

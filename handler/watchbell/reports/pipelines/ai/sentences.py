@@ -6,11 +6,11 @@ Where the verdict is not OK, a sentence that sounds like an all-clear goes as we
 import re
 
 from watchbell.errors import SourceError
-from watchbell.redaction import redact
 from watchbell.reports import wording
 from watchbell.reports.interface import Verdict
 from watchbell.reports.pipelines.ai.figures import KnownFigures
 from watchbell.reports.pipelines.markdown import lines_of
+from watchbell.secrets.redaction import redact
 
 MOST_LINES = 12
 MOST_TEXT = 2_000

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from watchbell.errors import SourceError, WatchbellError
-from watchbell.redaction import redact
 from watchbell.reports import wording
 from watchbell.reports.interface import Report, ReportRequest, Section, Verdict
 from watchbell.reports.pipeline import BuiltinPipeline
@@ -16,6 +15,7 @@ from watchbell.reports.pipelines.ai.facts import LONGEST_FACTS, Instruments, as_
 from watchbell.reports.pipelines.ai.figures import KnownFigures
 from watchbell.reports.pipelines.ai.sentences import believable_lines
 from watchbell.reports.pipelines.choose import asks_a_model
+from watchbell.secrets.redaction import redact
 
 #: (instructions, prompt, tools) -> text; raises SourceError saying why there is none.
 Ask = Callable[[str, str, list[Callable[..., str]]], str]

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from watchbell.desired import Change, Mistake, Plan, Raw, change_between, is_other, mistake_of
 from watchbell.errors import TaskError
-from watchbell.redaction import MASK, is_credential_key
+from watchbell.planning.desired import Change, Mistake, Plan, Raw, change_between, is_other, mistake_of
+from watchbell.planning.weekdays import both_days_given, depends_on_numbering, from_monday_is_0
+from watchbell.secrets.redaction import MASK, is_credential_key
 from watchbell.tasks import task_from_json
-from watchbell.weekdays import both_days_given, depends_on_numbering, from_monday_is_0
 
 OnConflict = Literal["fail", "keep", "replace"]
 

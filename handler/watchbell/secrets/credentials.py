@@ -11,9 +11,9 @@ from typing import Any
 
 from watchbell.delivery.place import is_webhook, webhook_name
 from watchbell.errors import ConfigError, CredentialError
-from watchbell.integrations import Place, active_credentials
-from watchbell.redaction import is_credential_key, remember_secret
-from watchbell.secret_references import SHARED, References, is_reference
+from watchbell.secrets.integrations import Place, active_credentials
+from watchbell.secrets.redaction import is_credential_key, remember_secret
+from watchbell.secrets.references import SHARED, References, is_reference
 
 #: Providers that need no token.
 WITHOUT_TOKEN = ("console",)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from watchbell.errors import ConfigError, CredentialError
-from watchbell.secret_references import Referred
+from watchbell.secrets.references import Referred
 
 #: What Watchbell uses of each service; everything but SHOWN is a secret.
 FIELDS: Mapping[str, tuple[str, ...]] = {

@@ -19,7 +19,7 @@ from typing import Any, TypeGuard
 
 from watchbell.clock import Clock, SystemClock
 from watchbell.errors import CredentialError, TryAgain, WatchbellError
-from watchbell.redaction import remember_secret
+from watchbell.secrets.redaction import remember_secret
 
 SCHEMES = ("ssm", "secretsmanager", "env", "file")
 
@@ -118,7 +118,7 @@ class References:
     def _fetcher(self) -> Fetch:
         with self._lock:
             if self._fetch is None:
-                from watchbell.aws_secrets import AwsSecrets
+                from watchbell.aws.secret_stores import AwsSecrets
 
                 self._fetch = AwsSecrets().fetch
             return self._fetch

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from watchbell.aws_session import new_session
+from watchbell.aws.session import new_session
 from watchbell.errors import ConfigError, CredentialError, TryAgain
 
 _CONNECT_SECONDS = 3

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from watchbell.instants import format_instant
-from watchbell.redaction import remember_secret
+from watchbell.secrets.redaction import remember_secret
 
 log = logging.getLogger("watchbell")
 

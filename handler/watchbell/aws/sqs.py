@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from watchbell.aws_session import new_session
+from watchbell.aws.session import new_session
 from watchbell.queueing import Message
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import Any
 
 from watchbell.errors import TaskError
 from watchbell.instants import format_instant
-from watchbell.redaction import MASK, is_credential_key
+from watchbell.secrets.redaction import MASK, is_credential_key
 from watchbell.tasks import Task, json_type, task_from_json
 
 Raw = dict[str, Any]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from watchbell.clock import SystemClock
 from watchbell.errors import WatchbellError
-from watchbell.secret_references import SHARED, is_reference
+from watchbell.secrets.references import SHARED, is_reference
 from watchbell.settings import Settings, home_folder, load_settings
 from watchbell.stores.interface import Store
 
@@ -50,7 +50,7 @@ def send_heartbeat(environ: Mapping[str, str], exit_code: int) -> None:
             log.warning("the heartbeat was not sent: %s", error)
             return
     if url:
-        from watchbell.heartbeat import beat
+        from watchbell.telling.heartbeat import beat
 
         beat(url, exit_code, home=home_folder(environ), now=SystemClock().now())
 
@@ -59,7 +59,7 @@ def write_metrics_file(path: Path | None, store: Store, exit_code: int) -> None:
     """Write the metrics, if there is a file for them."""
     if path is None:
         return
-    from watchbell.metrics import write_metrics
+    from watchbell.telling.metrics import write_metrics
 
     try:
         write_metrics(path, store, now=SystemClock().now(), exit_code=exit_code)

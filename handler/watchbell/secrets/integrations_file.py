@@ -12,7 +12,16 @@ from filelock import FileLock, Timeout
 
 from watchbell.atomic_file import replace_file
 from watchbell.errors import ConfigError, NotFound, StoreError, TryAgain, UsageError
-from watchbell.integrations import ACTIVE, NEWEST_VERSION, field_of, is_active, read, records_in, service_of, stored
+from watchbell.secrets.integrations import (
+    ACTIVE,
+    NEWEST_VERSION,
+    field_of,
+    is_active,
+    read,
+    records_in,
+    service_of,
+    stored,
+)
 
 DEFAULT = "default"
 _LOCK_SECONDS = 30.0

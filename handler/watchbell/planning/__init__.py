@@ -1,0 +1,1 @@
+"""Tasks taken together: what a file of them wants, what came from elsewhere, what will fire."""

@@ -1,0 +1,1 @@
+"""What others hear of a tick: the operator, a dead man's switch, the collector of metrics."""

@@ -46,6 +46,13 @@ def test_every_setting_is_documented() -> None:
     assert {key for key in keys if key not in text("settings.md")} == set()
 
 
+def test_the_map_of_the_house_names_every_room() -> None:
+    house = ROOT / "handler" / "watchbell"
+    rooms = {f"{path.name}/" for path in house.iterdir() if (path / "__init__.py").exists()}
+    rooms |= {path.name for path in house.glob("*.py")} - {"__init__.py"}
+    assert {name for name in rooms if f"`{name}`" not in text("architecture.md")} == set()
+
+
 @pytest.mark.parametrize("status", Status)
 def test_every_status_is_explained(status: Status) -> None:
     assert f"`{status}`" in text("guarantees.md")

@@ -14,7 +14,15 @@ from functools import partial
 from watchbell.claims import MOST_CRASHES, Status, grace_of
 from watchbell.deliveries import FIRST_IMAGE, PartState, settled_status
 from watchbell.dispatch import ask, deliver, means_of
-from watchbell.errors import CredentialError, SourceError, StoreError, TaskError, TryAgain, WatchbellError
+from watchbell.errors import (
+    CredentialError,
+    DamagedReport,
+    SourceError,
+    StoreError,
+    TaskError,
+    TryAgain,
+    WatchbellError,
+)
 from watchbell.instants import floor_minute
 from watchbell.reports.codec import report_from_json, report_to_json
 from watchbell.reports.interface import Coverage, CoverageStatus, Pipeline, Report, ReportRequest, Verdict
@@ -204,8 +212,15 @@ def _errors(parts: Iterable[PartState]) -> list[str]:
 
 
 def _saved(services: Services, run: Run) -> Report | None:
-    saved = services.store.runs.saved_report(run.task_id, run.fire_time)
-    return None if saved is None else report_from_json(saved)
+    """Return the report of an earlier attempt; one that is damaged is built again, unless some of it was sent."""
+    try:
+        saved = services.store.runs.saved_report(run.task_id, run.fire_time)
+        return None if saved is None else report_from_json(saved)
+    except (DamagedReport, ValueError) as damaged:
+        if any(part.outcome != "not_sent" for part in run.parts):
+            raise DamagedReport(f"what is missing cannot be sent: {damaged}") from None
+        log.warning("run %s: %s; it is built again", run.id, damaged)
+        return None
 
 
 def _built_and_saved(services: Services, run: Run, task: Task) -> Report:

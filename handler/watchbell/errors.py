@@ -9,6 +9,7 @@
     ├── CredentialError       4   a token is missing or unusable
     ├── StoreError            5   the store cannot be read or written
     │   └── LeaseLost             another process holds the run now
+    ├── DamagedReport         5   one saved report cannot be read; the rest of the store can
     ├── SourceError           6   a monitoring system or a report failed
     ├── DeliveryError         7   some target did not get its report
     └── TryAgain             75   busy or interrupted: the same call may work in a moment
@@ -76,6 +77,12 @@ class StoreError(WatchbellError):
 
 class LeaseLost(StoreError):
     """This process no longer holds the run; whoever does goes on with it."""
+
+
+class DamagedReport(WatchbellError):
+    """A saved report cannot be read, though the store can."""
+
+    exit_code = 5
 
 
 class SourceError(WatchbellError):

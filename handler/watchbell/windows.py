@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from watchbell.claims import Status
-from watchbell.errors import StoreError
+from watchbell.errors import DamagedReport
 from watchbell.instants import MINUTE
 from watchbell.reports.codec import report_from_json
 from watchbell.reports.interface import Report, Verdict, Window
@@ -96,6 +96,6 @@ def _kept_report(runs: RunStore, run: Run) -> Report | None:
     try:
         kept = runs.saved_report(run.task_id, run.fire_time)
         return None if kept is None else report_from_json(kept)
-    except (ValueError, StoreError) as error:
+    except (ValueError, DamagedReport) as error:
         log.warning("what run %s reported is not remembered: %s", run.id, error)
         return None

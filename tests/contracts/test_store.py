@@ -21,7 +21,7 @@ from contracts.conftest import (
 )
 from watchbell.claims import GapStatus, Move, Status
 from watchbell.deliveries import PartState
-from watchbell.errors import LeaseLost, StoreError
+from watchbell.errors import DamagedReport, LeaseLost
 from watchbell.stores.interface import Settlement, Store, TickRecord
 from watchbell.stores.report_body import pack
 
@@ -222,7 +222,7 @@ class TestDurability:
         run = claimed(store, at("09:00:01"))
         store.runs.save_report(run, {"title": "x"}, verdict="OK", source_error=None)
         backend.damage_report(run, pack({"title": "x"})[:keep])
-        with pytest.raises(StoreError, match=f"{run.id} is damaged"):
+        with pytest.raises(DamagedReport, match=f"{run.id} is damaged"):
             backend.open().runs.saved_report(TASK, run.fire_time)
 
     @pytest.mark.parametrize(

@@ -292,3 +292,32 @@ def _wait_until(is_true: Callable[[], bool]) -> None:
     while not is_true():
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def damage_reports(scene: Scene) -> None:
+    with sqlite3.connect(scene.home / "scheduler.db") as connection:
+        connection.execute("UPDATE reports SET body = x'00'")
+
+
+def test_a_damaged_report_of_which_nothing_was_sent_is_built_again(scene: Scene) -> None:
+    scene.add(cron="0 9 * * *")
+    scene.slack.script["C1"] += [BUSY]
+    scene.tick("09:00")
+    damage_reports(scene)
+    later = scene.process()
+    assert scene.tick("10:00:01", later).exit_code == 0
+    assert len(later.pipeline.builds) == 1
+    assert scene.run("09:00").status is Status.SUCCESS
+
+
+def test_a_damaged_report_of_which_some_was_sent_ends_its_run_with_the_reason_and_no_other(scene: Scene) -> None:
+    scene.add(targets=["slack:C2"], cron="0 9 * * *")
+    scene.add("b1b2c3d4e5f6", target="slack:C3", cron="0 10 * * *")
+    scene.slack.script["C2"] += [BUSY]
+    scene.tick("09:00")
+    damage_reports(scene)
+    assert scene.tick("10:00:01").exit_code == 5
+    run = scene.run("09:00")
+    assert (run.status, "is damaged" in (run.error or "")) == (Status.PARTIAL, True)
+    assert [len(scene.slack.texts(chat)) for chat in ("C1", "C2", "C3")] == [1, 1, 1]
+    assert scene.run("10:00", "b1b2c3d4e5f6").status is Status.SUCCESS

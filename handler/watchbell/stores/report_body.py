@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-from watchbell.errors import StoreError
+from watchbell.errors import DamagedReport
 
 
 def pack(report: Mapping[str, Any]) -> bytes:
@@ -14,9 +14,9 @@ def pack(report: Mapping[str, Any]) -> bytes:
 
 
 def unpack(body: bytes, run_id: str) -> dict[str, Any]:
-    """Return the report; raises StoreError when the bytes are damaged."""
+    """Return the report; raises DamagedReport when the bytes are."""
     try:
         report: dict[str, Any] = json.loads(zlib.decompress(body))
     except (zlib.error, ValueError) as error:
-        raise StoreError(f"the saved report of run {run_id} is damaged ({error}); restore the store") from None
+        raise DamagedReport(f"the saved report of run {run_id} is damaged ({error})") from None
     return report

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from watchbell.claims import Gap, Status
-from watchbell.errors import StoreError
+from watchbell.errors import DamagedReport
 from watchbell.instants import epoch_seconds, format_minute, parse_instant
 from watchbell.stores.dynamodb.attributes import Item
 from watchbell.stores.dynamodb.connection import META, Database
@@ -42,7 +42,7 @@ class Ledger:
         if len(found) < len(keys):
             if "expires_at" in run:
                 return None  # DynamoDB has begun to forget it
-            raise StoreError(
+            raise DamagedReport(
                 f"the report of run {task_id}@{fire_time} is incomplete in the table {self._database.runs}"
             )
         return unpack(b"".join(found[key["fire_time"]] for key in keys), f"{task_id}@{fire_time}")

@@ -17,7 +17,7 @@ from contracts.test_store_races import part
 from fakes.dynamodb import shared_client
 from watchbell.claims import Status
 from watchbell.clock import SystemClock
-from watchbell.errors import ConfigError, StoreError, TaskError, TryAgain
+from watchbell.errors import ConfigError, DamagedReport, StoreError, TaskError, TryAgain
 from watchbell.instants import epoch_seconds
 from watchbell.stores.dynamodb import DynamoStore
 from watchbell.stores.dynamodb.attributes import from_attributes
@@ -255,7 +255,7 @@ class TestTimeToLive:
         if is_settled:
             assert store.runs.saved_report(TASK, run.fire_time) is None
         else:
-            with pytest.raises(StoreError, match="incomplete"):
+            with pytest.raises(DamagedReport, match="incomplete"):
                 store.runs.saved_report(TASK, run.fire_time)
 
     def test_history_is_hidden_for_others_too_once_it_is_pruned(self, client: Any, tables: str) -> None:

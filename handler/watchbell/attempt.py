@@ -213,6 +213,8 @@ def _errors(parts: Iterable[PartState]) -> list[str]:
 
 def _saved(services: Services, run: Run) -> Report | None:
     """Return the report of an earlier attempt; one that is damaged is built again, unless some of it was sent."""
+    if run.verdict is None:
+        return None  # the verdict is written with the report
     try:
         saved = services.store.runs.saved_report(run.task_id, run.fire_time)
         return None if saved is None else report_from_json(saved)

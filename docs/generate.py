@@ -38,9 +38,11 @@ def _walk(path: tuple[str, ...], command: click.Command) -> Iterator[tuple[tuple
 
 def _exit_codes() -> str:
     kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, WatchbellError)]
-    roots = sorted((kind for kind in kinds if "exit_code" in vars(kind)), key=lambda kind: kind.exit_code)
+    meanings: dict[int, list[str]] = {}
+    for kind in (kind for kind in vars(errors).values() if kind in kinds and "exit_code" in vars(kind)):
+        meanings.setdefault(kind.exit_code, []).append((inspect.getdoc(kind) or "").splitlines()[0])
     lines = ["# Exit codes", "", "| code | means |", "|---|---|", "| 0 | done, nothing due, or a notice delivered |"]
-    lines += [f"| {kind.exit_code} | {(inspect.getdoc(kind) or '').splitlines()[0]} |" for kind in roots]
+    lines += [f"| {code} | {' '.join(told)} |" for code, told in sorted(meanings.items())]
     order = ", ".join(str(code) for code in TICK_EXIT_PRECEDENCE)
     lines += ["", f"A tick exits with the first of {order} that arose in it.", ""]
     return "\n".join(lines)

@@ -3,6 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
 # Nothing of the surrounding shell leaks in: not another virtual environment, not the folder on the import path.
@@ -12,19 +13,26 @@ export PYTHONSAFEPATH := 1
 .PHONY: demo test check lint format bench chaos docs bundle services fakes clean
 .DEFAULT_GOAL := check
 
-$(READY): pyproject.toml
+# What a user gets …
+$(INSTALLED): pyproject.toml
 	@if command -v uv >/dev/null 2>&1; then \
 	  uv venv --quiet --allow-existing --python '>=3.11' $(VENV) && \
-	  uv pip install --quiet --python $(BIN)/python --editable . --group dev; \
+	  uv pip install --quiet --python $(BIN)/python --editable .; \
 	else \
 	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Watchbell needs Python 3.11 or newer")' && \
 	  $(PYTHON) -m venv $(VENV) && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=26' && \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .; \
 	fi
 	@touch $@
 
-demo: $(READY)  ## One tick delivers a report; a second tick of the same minute delivers nothing.
+# … and what the tests and checks need beside it.
+$(READY): $(INSTALLED)
+	@if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python $(BIN)/python --editable . --group dev; \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev; fi
+	@touch $@
+
+demo: $(INSTALLED)  ## One tick delivers a report; a second tick of the same minute delivers nothing.
 	@$(BIN)/watchbell demo
 
 test: $(READY)  ## All tests; those that need real servers run where the servers are installed (make services).

@@ -133,7 +133,7 @@ def test_daily_summary_names_at_most_three_things_to_do():
     report = build(Kind.DAILY_SUMMARY, Told(*noisy, urgent, silences=(SILENCE,)))
     assert report.actions == (
         "Look at Down (page); runbook: https://runbooks.example/down",
-        "Quieten Flappy: it fired 5 times; mend the cause or lengthen its `for`",
+        "Quieten Flappy: it fired 5 times; mend the cause, or see what the weekly audit suggests",
         'Renew or drop this silence: pod="a" until 22 Nov 20:30 IST, by eva: being mended',
     )
     assert lines(report, "Silences that end within 24 hours") == (

@@ -125,7 +125,7 @@ def test_a_suggestion_is_what_the_stored_series_would_have_done(serve):
     alert = history.add(rule, [(a, b) for a, b in flapping(random.Random(4), history.seconds) if int(a) % 3 == 0])
     report = build(serve(history), Kind.WEEKLY_AUDIT, history.window(days=4 - 1 / 24))
     (line,) = next(one for one in report.sections if one.title.startswith("What another setting")).lines
-    value = {"`for: 2m`": 120, "`for: 5m`": 300, "`for: 10m`": 600}[line.split(": ", 1)[1].split(" (")[0]]
+    value = {"for: 2m": 120, "for: 5m": 300, "for: 10m": 600}[line.split(": ", 1)[1].split(" (")[0]]
     new = [one for one in history.firings_of(alert) if one.start >= 3600]
     again = {one.active_at for one in history.firings_of(alert, hold=value)}
     removed = sum(one.active_at not in again for one in new if one.end is not None)

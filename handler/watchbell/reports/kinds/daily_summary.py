@@ -98,7 +98,9 @@ def _actions(findings: Findings) -> tuple[str, ...]:
     noisiest = max(findings.rules, key=lambda rule: rule.firings, default=None)
     if noisiest and noisiest.firings >= NOISY_FIRINGS:
         name = wording.alert(noisiest.labels)
-        actions.append(f"Quieten {name}: it fired {noisiest.firings} times; mend the cause or lengthen its `for`")
+        actions.append(
+            f"Quieten {name}: it fired {noisiest.firings} times; mend the cause, or see what the weekly audit suggests"
+        )
     actions += [f"Renew or drop this silence: {line}" for line in _ending_soon(findings)[:1]]
     return tuple(actions[:3])
 

@@ -169,8 +169,8 @@ def _detail(name: str, row: RuleRow) -> tuple[str, ...]:
 
 def _sentence(one: Suggestion) -> str:
     """Say what the setting would have spared, and what it would have cost."""
-    now = f"`{wording.setting(one.current)}`" if one.current else "none"
-    said = f"`{one.setting}: {wording.setting(one.value)}` (now {now}) would have"
+    now = wording.setting(one.current) if one.current else "none"
+    said = f"{one.setting}: {wording.setting(one.value)} (now {now}) would have"
     firings = wording.many(one.tested, "firing")
     if one.setting is Setting.KEEP_FIRING_FOR:
         later = wording.duration((one.value - one.current).total_seconds())

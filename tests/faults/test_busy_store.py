@@ -33,7 +33,7 @@ def busy(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return break_once
 
 
-@pytest.mark.parametrize("name", ["saved_report", "save_report", "write_intent"])
+@pytest.mark.parametrize("name", ["save_report", "write_intent"])
 def test_what_the_store_was_too_busy_for_before_the_send_is_done_by_the_next_tick(
     scene: Scene, busy: Callable[..., None], name: str
 ) -> None:
@@ -47,6 +47,20 @@ def test_what_the_store_was_too_busy_for_before_the_send_is_done_by_the_next_tic
     run = scene.run("09:00")
     assert (run.status, run.crashes) == (Status.SUCCESS, 0)
     assert len(scene.slack.sends) == 1
+
+
+def test_a_saved_report_that_the_store_is_too_busy_for_is_not_built_again(
+    scene: Scene, busy: Callable[..., None]
+) -> None:
+    scene.add()
+    busy("write_intent")
+    scene.tick("09:00:02")
+    busy("saved_report")
+    process = scene.process()
+    assert scene.tick("09:01", process).exit_code == 75
+    assert scene.tick("09:02", process).exit_code == 0
+    assert scene.run("09:00").status is Status.SUCCESS
+    assert (len(scene.slack.sends), process.pipeline.builds) == (1, [])
 
 
 @pytest.mark.parametrize(("answer", "sends"), [(Found("1"), 1), (Absent(), 2)])

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from watchbell.atomic_file import replace_file
-from watchbell.errors import ConfigError, NotFound, StoreError, TryAgain, UsageError
+from watchbell.errors import ConfigError, NotFound, StoreError, UsageError
+from watchbell.file_lock import locked
 from watchbell.secrets.integrations import (
     ACTIVE,
     NEWEST_VERSION,
@@ -87,15 +88,10 @@ class IntegrationsFile:
     def _locked(self) -> Iterator[None]:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock.acquire()
-        except Timeout as error:
-            raise TryAgain(f"{self.path} has been locked by another process for {_LOCK_SECONDS:.0f} s") from error
         except OSError as error:
             raise StoreError(f"{self.path.parent}: {error.strerror}; it must be writable (WATCHBELL_HOME)") from error
-        try:
+        with locked(self._lock, self.path):
             yield
-        finally:
-            self._lock.release()
 
 
 def _new_file() -> Json:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from watchbell.errors import ConfigError, StoreError, TryAgain
+from watchbell.errors import ConfigError, StoreError
+from watchbell.file_lock import locked
 from watchbell.stores.interface import RawTask
 from watchbell.stores.local.faults import advice
 from watchbell.tasks import json_type
@@ -50,16 +51,8 @@ class TasksFile:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Be the only writer; raises TryAgain when somebody else is for longer than a minute."""
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise TryAgain(f"{self.path} has been locked by another process for {LOCK_SECONDS:.0f} s") from error
-        except OSError as error:
-            raise StoreError(f"{self.path.parent}: {error.strerror}; it must be writable (WATCHBELL_HOME)") from error
-        try:
+        with locked(self._lock, self.path):
             yield
-        finally:
-            self._lock.release()
 
     def state(self) -> FileState | None:
         """Return the state of the file as it is now, None when there is none."""

@@ -91,7 +91,7 @@ def _take(lock: int) -> bool:
 
 
 def home_folder(environ: "Mapping[str, str]") -> str:
-    """Return the home folder as settings.py finds it, or nothing where finding it takes more than looking."""
+    """Return the home folder as settings finds it, or nothing where finding it takes more than looking."""
     home = environ.get("WATCHBELL_HOME")
     if home:
         return "" if home.startswith("~") else home

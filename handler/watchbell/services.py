@@ -1,4 +1,4 @@
-"""What a tick is given to work with; wiring.py makes it, tests make their own."""
+"""What a tick is given to work with; wiring makes it, tests make their own."""
 
 import threading
 from collections.abc import Callable, Mapping

@@ -4,8 +4,10 @@ Without the programs such a test is skipped; where CI is set in the environment 
 there unseen. `make services` installs them.
 """
 
+import fcntl
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -214,3 +216,33 @@ def alertmanager(alertmanager_maker: AlertmanagerMaker) -> Server:
 def prometheus(prometheus_maker: PrometheusMaker, alertmanager: Server) -> Server:
     """A running Prometheus whose alerts (Watchdog, AlwaysFiring) go to the running Alertmanager."""
     return prometheus_maker.start(alertmanager.url)
+
+
+@pytest.fixture
+def crontab() -> Iterator[Callable[[bytes], None]]:
+    """Install a crontab for this user; what was there comes back afterwards."""
+    with Path(tempfile.gettempdir(), "watchbell-test-crontab.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one crontab a user: two test runs must not mix theirs
+        before = subprocess.run(["crontab", "-l"], capture_output=True, check=False)
+
+        def install(text: bytes) -> None:
+            subprocess.run(["crontab", "-"], input=text, check=True)
+
+        yield install
+        if before.returncode == 0:
+            install(before.stdout)
+        else:
+            subprocess.run(["crontab", "-r"], capture_output=True, check=False)
+
+
+@pytest.fixture
+def cron(tmp_path: Path) -> Iterator[None]:
+    """Run a cron daemon in the foreground, unless one runs already."""
+    if subprocess.run(["pgrep", "-x", "cron"], capture_output=True, check=False).returncode == 0:
+        yield
+        return
+    with (tmp_path / "cron.log").open("w") as log:
+        daemon = subprocess.Popen([program("cron") or "cron", "-f", "-L", "15"], stderr=log)
+        yield
+        daemon.terminate()
+        daemon.wait(10)

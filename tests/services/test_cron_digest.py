@@ -1,12 +1,11 @@
 """The README's crontab line, run by Debian's own cron, delivers a digest of what a real Prometheus really fired."""
 
-import fcntl
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -25,42 +24,12 @@ groups:
 """
 
 
-@pytest.fixture
-def crontab() -> Iterator[Callable[[str], None]]:
-    """Install lines as this user's crontab; what was there comes back afterwards."""
-    with Path("/tmp/watchbell-test-crontab.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one crontab a user: two test runs must not mix theirs
-        before = subprocess.run(["crontab", "-l"], capture_output=True, text=True, check=False)
-
-        def install(lines: str) -> None:
-            subprocess.run(["crontab", "-"], input=lines, text=True, check=True)
-
-        yield install
-        if before.returncode == 0:
-            install(before.stdout)
-        else:
-            subprocess.run(["crontab", "-r"], check=False)
-
-
-@pytest.fixture
-def cron(program: Callable[[str], str | None], tmp_path: Path) -> Iterator[None]:
-    """Run a cron daemon in the foreground, unless one runs already."""
-    if subprocess.run(["pgrep", "-x", "cron"], capture_output=True, check=False).returncode == 0:
-        yield
-        return
-    with (tmp_path / "cron.log").open("w") as log:
-        daemon = subprocess.Popen([program("cron") or "cron", "-f", "-L", "15"], stderr=log)
-        yield
-        daemon.terminate()
-        daemon.wait(10)
-
-
 @pytest.mark.service("prometheus", "alertmanager", "cron")
 @pytest.mark.timeout(240)
 def test_debians_cron_delivers_a_digest_of_alerts_that_prometheus_fired(
     prometheus_maker,  # type: ignore[no-untyped-def]
     alertmanager,  # type: ignore[no-untyped-def]
-    crontab: Callable[[str], None],
+    crontab: Callable[[bytes], None],
     cron: None,
     wait_for: Callable[..., None],
     tmp_path: Path,
@@ -84,7 +53,7 @@ def test_debians_cron_delivers_a_digest_of_alerts_that_prometheus_fired(
         )
         task_id = json.loads(added.stdout)["id"]
         line = " ".join(f"{name}={value}" for name, value in environ.items())
-        crontab(f"* * * * * {line} {WATCHBELL} tick >>{tmp_path}/tick.log 2>&1\n")
+        crontab(f"* * * * * {line} {WATCHBELL} tick >>{tmp_path}/tick.log 2>&1\n".encode())
         wait_for(lambda: bool(chat.messages), "cron to deliver", 150)
         time.sleep(2)
         text = json.dumps(chat.messages, default=str, ensure_ascii=False)

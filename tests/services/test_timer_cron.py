@@ -1,11 +1,10 @@
 """`watchbell timer install --cron` and Debian's own cron: ticks come, `timer status` sees them, `remove` ends them."""
 
-import fcntl
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +13,6 @@ import pytest
 WATCHBELL = Path(sys.executable).with_name("watchbell")
 #: What a crontab of somebody else may look like; none of it is ours to change.
 STRANGE = b'# caf\xe9 100%\nMAILTO=""\nHOME=/nonexistent\n\n0 0 1 1 * echo "$(date +\\%F)" # keep\n'
-
-
-@pytest.fixture
-def crontab() -> Iterator[Callable[[bytes], None]]:
-    """Install a crontab for this user; what was there comes back afterwards."""
-    with Path("/tmp/watchbell-test-crontab.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one crontab a user: two test runs must not mix theirs
-        before = subprocess.run(["crontab", "-l"], capture_output=True, check=False)
-
-        def install(text: bytes) -> None:
-            subprocess.run(["crontab", "-"], input=text, check=True)
-
-        yield install
-        if before.returncode == 0:
-            install(before.stdout)
-        else:
-            subprocess.run(["crontab", "-r"], capture_output=True, check=False)
-
-
-@pytest.fixture
-def cron(program: Callable[[str], str | None], tmp_path: Path) -> Iterator[None]:
-    """Run a cron daemon in the foreground, unless one runs already."""
-    if subprocess.run(["pgrep", "-x", "cron"], capture_output=True, check=False).returncode == 0:
-        yield
-        return
-    with (tmp_path / "cron.log").open("w") as log:
-        daemon = subprocess.Popen([program("cron") or "cron", "-f", "-L", "15"], stderr=log)
-        yield
-        daemon.terminate()
-        daemon.wait(10)
 
 
 def installed() -> bytes:

@@ -237,12 +237,21 @@ def crontab() -> Iterator[Callable[[bytes], None]]:
 
 @pytest.fixture
 def cron(tmp_path: Path) -> Iterator[None]:
-    """Run a cron daemon in the foreground, unless one runs already."""
-    if subprocess.run(["pgrep", "-x", "cron"], capture_output=True, check=False).returncode == 0:
+    """Run a cron daemon in the foreground, unless one runs already: then ours ends at once, for that one has the lock.
+
+    A list of processes would not tell, for a job that outlives its daemon bears the same name.
+    """
+    log = tmp_path / "cron.log"
+    with log.open("w") as stderr:
+        daemon = subprocess.Popen([program("cron") or "cron", "-f", "-L", "15"], stderr=stderr)
+    try:
+        try:
+            daemon.wait(1)
+        except subprocess.TimeoutExpired:
+            pass
+        else:
+            assert "can't lock" in log.read_text(), log.read_text()
         yield
-        return
-    with (tmp_path / "cron.log").open("w") as log:
-        daemon = subprocess.Popen([program("cron") or "cron", "-f", "-L", "15"], stderr=log)
-        yield
+    finally:
         daemon.terminate()
         daemon.wait(10)

@@ -45,7 +45,7 @@ def test_debians_cron_ticks_by_what_install_wrote_beside_a_second_timer_and_remo
     # A second timer on the same home: whoever comes first does the work.
     second = subprocess.Popen([WATCHBELL, "cron", "start"], env=environ, stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: _ticks(watchbell).get("cron", 0) >= 2, "cron to tick twice", 150)
+        wait_for(lambda: _ticks(watchbell).get("cron", 0) >= 2, "cron to tick twice", 180)
     finally:
         second.terminate()
         second.wait(40)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from watchbell.checkup.chat_probes import probe_chat
 from watchbell.checkup.checks import CREDENTIALS, DELIVERY, SOURCE, Check, ok, problem
 from watchbell.clock import SystemClock
-from watchbell.delivery.interface import Delivered, Outcome, SendKey, Unknown
+from watchbell.delivery.interface import Delivered, Envelope, Outcome, SendKey, Unknown
 from watchbell.delivery.place import WEBHOOK, is_webhook
 from watchbell.errors import CredentialError
 from watchbell.instants import format_instant
@@ -100,7 +100,7 @@ def send(settings: Settings, service: str, instance: str | None, chat_id: str) -
     now = format_instant(SystemClock().now())
     part = provider.render_lines("Watchbell: a test message", [f"Sent by `watchbell integrations test` at {now}."])
     key = SendKey(task_id="integrations-test", fire_time=f"{now}-{secrets.token_hex(4)}", target=name, part=1)
-    return _told(name, provider.send(chat_id, part, key=key, credentials=credentials, seconds=_SECONDS))
+    return _told(name, provider.send(part, Envelope(chat_id=chat_id, key=key, credentials=credentials), _SECONDS))
 
 
 def _credentials(settings: Settings, service: str, instance: str | None, chat_id: str) -> dict[str, str]:

@@ -28,6 +28,7 @@ from watchbell.delivery.interface import (
     AttachesImages,
     CannotTell,
     Delivered,
+    Envelope,
     Found,
     NotSent,
     Outcome,
@@ -207,18 +208,11 @@ class _Delivery:
             return None
         # By both clocks: while a machine sleeps or a function is frozen the monotonic one may stand still.
         held_up = max(timedelta(seconds=clock.monotonic() - begun), self._now() - begun_at)
-        seconds = min(SEND_TIME.total_seconds(), self.limits.seconds_left())
+        seconds = self._seconds()
         if held_up > INTENT_TO_SEND or seconds <= 0:
             return settle(intent, NotSent("the process was held up before it could send"))
         try:
-            outcome = self.provider.send(
-                self.target.chat_id,
-                part,
-                key=self._key(part.number),
-                credentials=credentials,
-                seconds=seconds,
-                first_id=self._first_id(),
-            )
+            outcome = self.provider.send(part, self._envelope(part.number, credentials), seconds)
         except Exception as error:  # noqa: BLE001  a bug after the intent must not look like a crash, nor as not sent
             outcome = Unknown(f"a bug in the {self.target.provider} provider: {type(error).__name__}: {error}")
         return settle(intent, outcome)
@@ -257,14 +251,7 @@ class _Delivery:
         """Ask the provider what became of a part; believe "not there" only from a provider that proves it."""
         assert state.intent_at is not None
         try:
-            answer = self.provider.find(
-                self.target.chat_id,
-                key=self._key(state.part),
-                sent_at=state.intent_at,
-                credentials=credentials,
-                seconds=min(SEND_TIME.total_seconds(), self.limits.seconds_left()),
-                first_id=self._first_id(),
-            )
+            answer = self.provider.find(self._envelope(state.part, credentials), state.intent_at, self._seconds())
         except Exception as error:  # noqa: BLE001  a bug must not decide what became of a message
             answer = CannotTell(f"a bug: {type(error).__name__}: {error}")
         if isinstance(answer, Found):
@@ -304,14 +291,7 @@ class _Delivery:
         if self.services.store.runs.write_intent(self.run, intent) is not None:
             return
         try:
-            outcome = self.provider.attach(
-                self.target.chat_id,
-                image,
-                key=self._key(number),
-                credentials=credentials,
-                seconds=min(SEND_TIME.total_seconds(), self.limits.seconds_left()),
-                first_id=self._first_id(),
-            )
+            outcome = self.provider.attach(image, self._envelope(number, credentials), self._seconds())
         except Exception as error:  # noqa: BLE001  an image never costs the text
             outcome = Unknown(f"a bug in the {self.target.provider} provider: {type(error).__name__}: {error}")
         self._settle(intent, outcome, retries=False)
@@ -321,12 +301,18 @@ class _Delivery:
         self.states[state.part] = state
         return state
 
-    def _first_id(self) -> str | None:
+    def _envelope(self, part: int, credentials: Mapping[str, str]) -> Envelope:
         first = self.states.get(1)
-        return first.message_id if first is not None else None
+        return Envelope(
+            chat_id=self.target.chat_id,
+            key=SendKey(task_id=self.run.task_id, fire_time=self.run.fire_time, target=str(self.target), part=part),
+            credentials=credentials,
+            first_id=first.message_id if first is not None else None,
+        )
 
-    def _key(self, part: int) -> SendKey:
-        return SendKey(task_id=self.run.task_id, fire_time=self.run.fire_time, target=str(self.target), part=part)
+    def _seconds(self) -> float:
+        """Return how long one request may take."""
+        return min(SEND_TIME.total_seconds(), self.limits.seconds_left())
 
     def _now(self) -> datetime:
         return self.services.clock.now()

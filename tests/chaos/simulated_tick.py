@@ -17,7 +17,7 @@ from typing import Any
 
 from fakes.chat.timeline import Timeline
 from watchbell.delivery.discord import Discord
-from watchbell.delivery.interface import Provider
+from watchbell.delivery.interface import Envelope, Part, Provider
 from watchbell.delivery.slack import Slack
 from watchbell.delivery.telegram import Telegram
 from watchbell.instants import parse_instant
@@ -47,11 +47,11 @@ def hastened(kind: Any, speed: float) -> Any:
     """Return a provider's class whose requests get as many real seconds as theirs are worth."""
 
     class Hastened(kind):
-        def send(self, *arguments: Any, seconds: float, **more: Any) -> Any:
-            return super().send(*arguments, seconds=seconds / speed, **more)
+        def send(self, part: Part, envelope: Envelope, seconds: float) -> Any:
+            return super().send(part, envelope, seconds / speed)
 
-        def find(self, *arguments: Any, seconds: float, **more: Any) -> Any:
-            return super().find(*arguments, seconds=seconds / speed, **more)
+        def find(self, envelope: Envelope, sent_at: datetime, seconds: float) -> Any:
+            return super().find(envelope, sent_at, seconds / speed)
 
     return Hastened
 

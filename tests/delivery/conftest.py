@@ -11,7 +11,7 @@ import pytest
 
 from fakes.chat_server import ChatServer, Message
 from watchbell.delivery.discord import Discord
-from watchbell.delivery.interface import Delivered, Outcome, Part, Provider, SendKey, Stamp
+from watchbell.delivery.interface import Delivered, Envelope, Outcome, Part, Provider, SendKey, Stamp
 from watchbell.delivery.slack import Slack
 from watchbell.delivery.telegram import Telegram
 from watchbell.reports.interface import Coverage, CoverageStatus, Number, Report, Verdict, Window
@@ -134,14 +134,9 @@ class Channel:
     ) -> Outcome:
         chat_id = chat_id or CHATS[self.name]
         key = SendKey(task_id="a1b2c3d4e5f6", fire_time="2026-11-22T09:00Z", target=f"{self.name}:{chat_id}", part=part)
-        return self.provider.send(
-            chat_id,
-            rendered,
-            key=key,
-            credentials={"bot_token": token or self.token},
-            seconds=seconds,
-            first_id=first_id,
-        )
+        credentials = {"bot_token": token or self.token}
+        envelope = Envelope(chat_id=chat_id, key=key, credentials=credentials, first_id=first_id)
+        return self.provider.send(rendered, envelope, seconds)
 
 
 @pytest.fixture

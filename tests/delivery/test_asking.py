@@ -9,7 +9,7 @@ import pytest
 
 from watchbell.deliveries import Means
 from watchbell.delivery.asking import MOST_PAGES, PAGE_LENGTH
-from watchbell.delivery.interface import Absent, CannotTell, Delivered, Found, SendKey, Unknown
+from watchbell.delivery.interface import Absent, CannotTell, Delivered, Envelope, Found, SendKey, Unknown
 
 CHATS = {"slack": "C0123ABCD", "discord": "1100000000000000001", "telegram": "-1001234567890"}
 SEND = {"slack": "/chat.postMessage", "discord": "/messages"}
@@ -23,16 +23,10 @@ def told(request, open_channel):
 
 def ask(channel, *, chat_id=None, part=1, sent_at=None, token=None, seconds=5.0, first_id=None):
     chat_id = chat_id or CHATS[channel.name]
-    return channel.provider.find(
-        chat_id,
-        key=SendKey(
-            task_id="a1b2c3d4e5f6", fire_time="2026-11-22T09:00Z", target=f"{channel.name}:{chat_id}", part=part
-        ),
-        sent_at=sent_at or datetime.now(UTC) - timedelta(seconds=2),
-        credentials={"bot_token": token or channel.token},
-        seconds=seconds,
-        first_id=first_id,
-    )
+    key = SendKey(task_id="a1b2c3d4e5f6", fire_time="2026-11-22T09:00Z", target=f"{channel.name}:{chat_id}", part=part)
+    credentials = {"bot_token": token or channel.token}
+    envelope = Envelope(chat_id=chat_id, key=key, credentials=credentials, first_id=first_id)
+    return channel.provider.find(envelope, sent_at or datetime.now(UTC) - timedelta(seconds=2), seconds)
 
 
 def fill(channel, count, text="other talk"):
@@ -193,9 +187,9 @@ def test_slack_is_asked_in_the_thread_where_a_further_part_would_be(slack):
     slack.server.fault(then="reset", accept=True)
     [rendered] = slack.provider.render(slack.report, slack.stamp)
     key = SendKey(task_id="a1b2c3d4e5f6", fire_time="2026-11-22T09:00Z", target="slack:C0123ABCD", part=2)
-    lost = slack.provider.send(
-        "C0123ABCD", rendered, key=key, credentials={"bot_token": slack.token}, seconds=5, first_id=first.message_id
-    )
+    credentials = {"bot_token": slack.token}
+    envelope = Envelope(chat_id="C0123ABCD", key=key, credentials=credentials, first_id=first.message_id)
+    lost = slack.provider.send(rendered, envelope, 5)
     assert isinstance(lost, Unknown)
     assert ask(slack, part=2, first_id=first.message_id) == Found(slack.received[1].id)
     assert ask(slack, part=2) == Absent(), "the channel's history has no replies"

@@ -8,14 +8,14 @@ import sys
 import pytest
 
 from watchbell.delivery.console import Console
-from watchbell.delivery.interface import Delivered, NotSent, SendKey, Unknown
+from watchbell.delivery.interface import Delivered, Envelope, NotSent, SendKey, Unknown
 
 KEY = SendKey(task_id="t", fire_time="2026-11-22T09:00Z", target="console:stdout", part=1)
 
 
 def send(console, make_report, stamp):
     [part] = console.render(make_report(), stamp)
-    return console.send("stdout", part, key=KEY, credentials={}, seconds=5)
+    return console.send(part, Envelope(chat_id="stdout", key=KEY, credentials={}), 5)
 
 
 def test_the_report_is_written_and_each_message_has_an_id(make_report, stamp):

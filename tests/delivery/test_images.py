@@ -6,7 +6,7 @@ import pytest
 
 from fakes.pictures import png
 from watchbell.delivery.images import LARGEST_IMAGE, caption, file_name, problem
-from watchbell.delivery.interface import AttachesImages, Delivered, NotSent, Refused, SendKey, Unknown
+from watchbell.delivery.interface import AttachesImages, Delivered, Envelope, NotSent, Refused, SendKey, Unknown
 from watchbell.reports.codec import report_from_json, report_to_json
 from watchbell.reports.interface import Image
 
@@ -18,14 +18,14 @@ FIRST = {"slack": "1700000000.000100", "telegram": "17", "discord": "11000000000
 
 
 def attach(channel, image=CHART, *, chat_id=None, first_id=None, seconds=5.0, credentials=None):
-    return channel.provider.attach(
-        chat_id or {"slack": "C0123ABCD", "telegram": "-1001234567890", "discord": "1100000000000000001"}[channel.name],
-        image,
+    chats = {"slack": "C0123ABCD", "telegram": "-1001234567890", "discord": "1100000000000000001"}
+    envelope = Envelope(
+        chat_id=chat_id or chats[channel.name],
         key=KEY,
         credentials=credentials or {"bot_token": channel.token},
-        seconds=seconds,
         first_id=first_id,
     )
+    return channel.provider.attach(image, envelope, seconds)
 
 
 def test_an_image_arrives_with_its_name_and_what_it_shows(channel):

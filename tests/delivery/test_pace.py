@@ -15,7 +15,7 @@ from fakes.chat_server import ChatServer
 from watchbell.delivery import pace as module
 from watchbell.delivery.answers import Answer
 from watchbell.delivery.discord import Discord
-from watchbell.delivery.interface import Delivered, NotSent, SendKey
+from watchbell.delivery.interface import Delivered, Envelope, NotSent, SendKey
 from watchbell.delivery.pace import DISCORD, LONGEST_WAIT_SECONDS, SLACK, TELEGRAM, Pace, digest_of, shared
 from watchbell.delivery.slack import Slack
 from watchbell.delivery.telegram import Telegram
@@ -252,7 +252,7 @@ def send_all(provider, chats, credentials):
         number, chat = numbered
         idle.wait(provider.reserve(chat, credentials))
         key = SendKey(task_id=f"{number:012x}", fire_time="2026-11-22T09:00Z", target=f"x:{chat}", part=1)
-        return provider.send(chat, part, key=key, credentials=credentials, seconds=20)
+        return provider.send(part, Envelope(chat_id=chat, key=key, credentials=credentials), 20)
 
     started = time.monotonic()
     with ThreadPoolExecutor(len(chats)) as pool:

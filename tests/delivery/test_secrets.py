@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from fakes.pictures import png
-from watchbell.delivery.interface import CannotTell, Delivered, NotSent, Refused, SendKey, Unknown
+from watchbell.delivery.interface import CannotTell, Delivered, Envelope, NotSent, Refused, SendKey, Unknown
 from watchbell.errors import ConfigError, CredentialError
 from watchbell.reports.interface import Image
 from watchbell.secrets.credentials import resolve
@@ -53,13 +53,13 @@ class Subject:
 
     def do(self, what, seconds=2.0):
         key = SendKey(task_id="a1b2c3d4e5f6", fire_time="2026-11-22T09:00Z", target="x", part=2)
-        known = {"key": key, "credentials": self.credentials, "seconds": seconds, "first_id": "1700000000.000100"}
+        envelope = Envelope(chat_id=self.chat_id, key=key, credentials=self.credentials, first_id="1700000000.000100")
         provider = self.channel.provider
         if what == "find":
-            return provider.find(self.chat_id, sent_at=datetime(2026, 11, 22, 9, tzinfo=UTC), **known)
+            return provider.find(envelope, datetime(2026, 11, 22, 9, tzinfo=UTC), seconds)
         if what == "attach":
-            return provider.attach(self.chat_id, CHART, **known)
-        return provider.send(self.chat_id, self.channel.render()[0], **known)
+            return provider.attach(CHART, envelope, seconds)
+        return provider.send(self.channel.render()[0], envelope, seconds)
 
 
 CHATS = {"slack": "C0123ABCD", "telegram": "-1001234567890", "discord": "1100000000000000001"}
@@ -166,7 +166,7 @@ import json, logging, sys
 from datetime import datetime, timezone
 logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
 from watchbell.delivery.discord import Discord
-from watchbell.delivery.interface import SendKey, Stamp
+from watchbell.delivery.interface import Envelope, SendKey, Stamp
 from watchbell.delivery.slack import Slack
 from watchbell.delivery.telegram import Telegram
 from watchbell.reports.interface import Image, Report, Verdict, Window
@@ -180,8 +180,9 @@ for name, url, chat_id, credentials, faults in json.load(sys.stdin):
     [part] = provider.render(report, Stamp(task_id="t", fire_time="f"))
     for number in range(faults):
         key = SendKey(task_id="t", fire_time="f", target="x", part=number)
-        print(provider, provider.send(chat_id, part, key=key, credentials=credentials, seconds=0.12))
-        print(provider.attach(chat_id, Image(name="x", png=b""), key=key, credentials=credentials, seconds=0.12))
+        envelope = Envelope(chat_id=chat_id, key=key, credentials=credentials)
+        print(provider, envelope, provider.send(part, envelope, 0.12))
+        print(provider.attach(Image(name="x", png=b""), envelope, 0.12))
 raise SystemExit("crash" if len(sys.argv) > 1 else 0)
 """
 

@@ -7,7 +7,7 @@ import pytest
 from watchbell.delivery import slack_webhook
 from watchbell.delivery.answers import Answer
 from watchbell.delivery.discord_webhook import address as discord_address
-from watchbell.delivery.interface import CannotTell, Delivered, NotSent, Refused, SendKey, Unknown
+from watchbell.delivery.interface import CannotTell, Delivered, Envelope, NotSent, Refused, SendKey, Unknown
 from watchbell.delivery.slack_webhook import OK_WITHOUT_ID
 from watchbell.reports.interface import Section
 from watchbell.secrets.redaction import redact
@@ -31,9 +31,8 @@ def send(channel, *, report=None, url=None, part=None, first_id=None, seconds=5.
     rendered = part or channel.render(report)[0]
     key = SendKey(task_id="a1b2c3d4e5f6", fire_time="2026-11-22T09:00Z", target=f"{channel.name}:webhook", part=1)
     credentials = {"webhook_url": url_of(channel) if url is None else url}
-    return channel.provider.send(
-        "webhook", rendered, key=key, credentials=credentials, seconds=seconds, first_id=first_id
-    )
+    envelope = Envelope(chat_id="webhook", key=key, credentials=credentials, first_id=first_id)
+    return channel.provider.send(rendered, envelope, seconds)
 
 
 def test_a_report_arrives_and_pings_nobody(webhook):
@@ -91,9 +90,8 @@ def test_an_unusable_url_is_refused_and_not_shown(webhook, url):
 
 def test_a_token_in_place_of_a_url_is_refused(webhook):
     key = SendKey(task_id="t", fire_time="f", target="x", part=1)
-    outcome = webhook.provider.send(
-        "webhook", webhook.render()[0], key=key, credentials={"bot_token": webhook.token}, seconds=5
-    )
+    envelope = Envelope(chat_id="webhook", key=key, credentials={"bot_token": webhook.token})
+    outcome = webhook.provider.send(webhook.render()[0], envelope, 5)
     assert isinstance(outcome, Refused)
     assert "integrations.json" in outcome.error
 
@@ -164,9 +162,8 @@ def test_a_discord_webhook_that_is_gone_says_so(open_channel):
 
 def test_a_webhook_cannot_be_asked(webhook):
     key = SendKey(task_id="t", fire_time="f", target="x", part=1)
-    answer = webhook.provider.find(
-        "webhook", key=key, sent_at=None, credentials={"webhook_url": url_of(webhook)}, seconds=5
-    )
+    envelope = Envelope(chat_id="webhook", key=key, credentials={"webhook_url": url_of(webhook)})
+    answer = webhook.provider.find(envelope, None, 5)
     assert isinstance(answer, CannotTell)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from watchbell import resolution
 from watchbell.claims import Gap, Host
 from watchbell.deliveries import Means
-from watchbell.delivery.interface import Absent, CannotTell, Delivered, Found, Outcome, Part, SendKey, Stamp
+from watchbell.delivery.interface import Absent, CannotTell, Delivered, Envelope, Found, Outcome, Part, SendKey, Stamp
 from watchbell.errors import CredentialError
 from watchbell.reports.interface import Coverage, CoverageStatus, Image, Report, ReportRequest, Verdict
 from watchbell.services import Limits, Services
@@ -102,10 +102,8 @@ class ScriptedChat:
     def reserve(self, chat_id: str, credentials: Mapping[str, str], within: float) -> float:
         return self.places.popleft() if self.places else 0.0
 
-    def find(
-        self, chat_id: str, *, key: SendKey, sent_at: datetime, first_id: str | None, **_: Any
-    ) -> Found | Absent | CannotTell:
-        self.asked.append(Asked(key, sent_at, first_id))
+    def find(self, envelope: Envelope, sent_at: datetime, seconds: float) -> Found | Absent | CannotTell:
+        self.asked.append(Asked(envelope.key, sent_at, envelope.first_id))
         return self.answers.popleft() if self.answers else CannotTell("nobody told me")
 
     def render(self, report: Report, stamp: Stamp) -> tuple[Part, ...]:
@@ -117,14 +115,14 @@ class ScriptedChat:
     def render_lines(self, title: str, lines: Any) -> Part:
         return Part(number=1, of=1, body={"text": "\n".join([title, *lines])})
 
-    def attach(self, chat_id: str, image: Image, *, key: SendKey, first_id: str | None, **_: Any) -> Outcome:
-        self.images.append(Sent(chat_id, image.name, key, first_id, self.clock.now()))
+    def attach(self, image: Image, envelope: Envelope, seconds: float) -> Outcome:
+        self.images.append(Sent(envelope.chat_id, image.name, envelope.key, envelope.first_id, self.clock.now()))
         answer = self.image_script.popleft() if self.image_script else Delivered(f"image {len(self.images)}")
         return answer() if callable(answer) else answer
 
-    def send(self, chat_id: str, part: Part, *, key: SendKey, first_id: str | None = None, **_: Any) -> Outcome:
-        self.sends.append(Sent(chat_id, part.body["text"], key, first_id, self.clock.now()))
-        answers = self.script[chat_id]
+    def send(self, part: Part, envelope: Envelope, seconds: float) -> Outcome:
+        self.sends.append(Sent(envelope.chat_id, part.body["text"], envelope.key, envelope.first_id, self.clock.now()))
+        answers = self.script[envelope.chat_id]
         answer = answers.popleft() if answers else Delivered(str(len(self.sends)))
         return answer() if callable(answer) else answer
 

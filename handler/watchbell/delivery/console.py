@@ -10,11 +10,11 @@ from watchbell.delivery.interface import (
     Absent,
     CannotTell,
     Delivered,
+    Envelope,
     Found,
     NotSent,
     Outcome,
     Part,
-    SendKey,
     Stamp,
     Unknown,
 )
@@ -45,16 +45,7 @@ class Console:
     def reserve(self, chat_id: str, credentials: Mapping[str, str], within: float = 0.0) -> float:
         return 0.0
 
-    def send(
-        self,
-        chat_id: str,
-        part: Part,
-        *,
-        key: SendKey,
-        credentials: Mapping[str, str],
-        seconds: float,
-        first_id: str | None = None,
-    ) -> Outcome:
+    def send(self, part: Part, envelope: Envelope, seconds: float) -> Outcome:
         with self._turn:
             try:
                 self._stream.write(_encodable(f"{part.body['text']}\n", self._stream.encoding))
@@ -66,18 +57,9 @@ class Console:
             except OSError as error:  # a full disk, say: a part may have been written
                 return Unknown(f"console: writing failed ({error.strerror})")
             self._written += 1
-            return Delivered(f"{chat_id}:{self._written}")
+            return Delivered(f"{envelope.chat_id}:{self._written}")
 
-    def find(
-        self,
-        chat_id: str,
-        *,
-        key: SendKey,
-        sent_at: datetime,
-        credentials: Mapping[str, str],
-        seconds: float,
-        first_id: str | None = None,
-    ) -> Found | Absent | CannotTell:
+    def find(self, envelope: Envelope, sent_at: datetime, seconds: float) -> Found | Absent | CannotTell:
         return CannotTell("a stream cannot be asked")
 
 

@@ -27,12 +27,12 @@ from watchbell.delivery.interface import (
     Absent,
     CannotTell,
     Delivered,
+    Envelope,
     Found,
     NotSent,
     Outcome,
     Part,
     Refused,
-    SendKey,
     Stamp,
     Unknown,
 )
@@ -117,17 +117,8 @@ class Discord:
     def reserve(self, chat_id: str, credentials: Mapping[str, str], within: float = LONGEST_WAIT_SECONDS) -> float:
         return self._pace.reserve(chat_id, credentials, within)
 
-    def send(
-        self,
-        chat_id: str,
-        part: Part,
-        *,
-        key: SendKey,
-        credentials: Mapping[str, str],
-        seconds: float,
-        first_id: str | None = None,
-    ) -> Outcome:
-        way = _way(chat_id, credentials)
+    def send(self, part: Part, envelope: Envelope, seconds: float) -> Outcome:
+        way = _way(envelope.chat_id, envelope.credentials)
         if isinstance(way, Refused):
             return way
         path, headers = way
@@ -135,23 +126,14 @@ class Discord:
         def post(body: Body, left: float) -> Answer | NotSent | Unknown:
             return self._api.post(path, headers=headers, fields=body, seconds=left)
 
-        marker = key.digest()
-        fields = dialect.marked(part.body, marker) | _bots_own(chat_id, marker, first_id)
-        heard = self._pace.hearing(chat_id, credentials, outcome)
+        marker = envelope.key.digest()
+        fields = dialect.marked(part.body, marker) | _bots_own(envelope, marker)
+        heard = self._pace.hearing(envelope.chat_id, envelope.credentials, outcome)
         return send_or_simplify(post, fields, seconds, outcome=heard, simplify=_simpler)
 
-    def attach(
-        self,
-        chat_id: str,
-        image: Image,
-        *,
-        key: SendKey,
-        credentials: Mapping[str, str],
-        seconds: float,
-        first_id: str | None = None,
-    ) -> Outcome:
+    def attach(self, image: Image, envelope: Envelope, seconds: float) -> Outcome:
         """Send an image as a message of its own, in reply to the report; as with text a repeat is not a second one."""
-        way = _way(chat_id, credentials)
+        way = _way(envelope.chat_id, envelope.credentials)
         if isinstance(way, Refused):
             return way
         wrong = problem(NAME, image)
@@ -163,28 +145,19 @@ class Discord:
             form, files = {"payload_json": json.dumps(body)}, {"files[0]": (file_name(image), image.png, "image/png")}
             return self._api.request("POST", path, headers=headers, seconds=left, data=form, files=files)
 
-        marker = key.digest()
-        fields = dialect.pictured(caption(image, LONGEST_ALT), marker) | _bots_own(chat_id, marker, first_id)
-        heard = self._pace.hearing(chat_id, credentials, outcome)
+        marker = envelope.key.digest()
+        fields = dialect.pictured(caption(image, LONGEST_ALT), marker) | _bots_own(envelope, marker)
+        heard = self._pace.hearing(envelope.chat_id, envelope.credentials, outcome)
         return send_or_simplify(post, fields, seconds, outcome=heard, simplify=_simpler)
 
-    def find(
-        self,
-        chat_id: str,
-        *,
-        key: SendKey,
-        sent_at: datetime,
-        credentials: Mapping[str, str],
-        seconds: float,
-        first_id: str | None = None,
-    ) -> Found | Absent | CannotTell:
+    def find(self, envelope: Envelope, sent_at: datetime, seconds: float) -> Found | Absent | CannotTell:
         """Read the channel; `discord_history` says what is proof."""
-        if is_webhook(chat_id):
+        if is_webhook(envelope.chat_id):
             return CannotTell(f"{NAME}: what was sent through a webhook cannot be asked about")
-        way = _way(chat_id, credentials)
+        way = _way(envelope.chat_id, envelope.credentials)
         if isinstance(way, Refused):
             return CannotTell(way.error)
-        question = discord_history.Question(channel=chat_id, marker=key.digest(), sent_at=sent_at)
+        question = discord_history.Question(channel=envelope.chat_id, marker=envelope.key.digest(), sent_at=sent_at)
         return discord_history.find(self._api, question, headers=way[1], seconds=seconds, clock=self._clock)
 
 
@@ -200,9 +173,10 @@ def _way(chat_id: str, credentials: Mapping[str, str]) -> tuple[str, dict[str, s
     return f"/channels/{place.chat}/messages", headers
 
 
-def _bots_own(chat_id: str, marker: str, first_id: str | None) -> dict[str, Any]:
+def _bots_own(envelope: Envelope, marker: str) -> dict[str, Any]:
     """Return what only a bot can add: the nonce, and the link to part 1, which pings nobody."""
-    if is_webhook(chat_id):
+    first_id = envelope.first_id
+    if is_webhook(envelope.chat_id):
         return {}
     nonce = {"nonce": marker, "enforce_nonce": True}
     if not first_id or not first_id.isdigit():

@@ -1,7 +1,7 @@
 """What a provider promises, and the four outcomes of a send. Which exception or answer means what is the provider's."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Any, Protocol, runtime_checkable
@@ -67,6 +67,20 @@ class SendKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    """What stands outside one message: where to, as whom, and what makes it the same message again.
+
+    `credentials` are the resolved ones for the provider (`bot_token` …), empty for those that need none. `first_id` is
+    the message id of part 1, for providers that thread the further ones below it.
+    """
+
+    chat_id: str
+    key: SendKey
+    credentials: Mapping[str, str] = field(repr=False)
+    first_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stamp:
     """What the foot of a message says about its run; `repeat` warns that the reader may have it already."""
 
@@ -124,33 +138,11 @@ class Provider(Protocol):
         More than `within` seconds: there is no place so soon, and none was taken.
         """
 
-    def send(
-        self,
-        chat_id: str,
-        part: Part,
-        *,
-        key: SendKey,
-        credentials: Mapping[str, str],
-        seconds: float,
-        first_id: str | None = None,
-    ) -> Outcome:
-        """Send one part within `seconds`. Never raises for what the network or the provider does.
+    def send(self, part: Part, envelope: Envelope, seconds: float) -> Outcome:
+        """Send one part within `seconds`. Never raises for what the network or the provider does."""
 
-        `credentials` are the resolved ones for this provider (`bot_token` …), empty for those that need none.
-        `first_id` is the message id of part 1, for providers that thread the further ones below it.
-        """
-
-    def find(
-        self,
-        chat_id: str,
-        *,
-        key: SendKey,
-        sent_at: datetime,
-        credentials: Mapping[str, str],
-        seconds: float,
-        first_id: str | None = None,
-    ) -> Found | Absent | CannotTell:
-        """Ask what became of the send with `key`, whose request began at or after `sent_at`.
+    def find(self, envelope: Envelope, sent_at: datetime, seconds: float) -> Found | Absent | CannotTell:
+        """Ask what became of the send in this envelope, whose request began at or after `sent_at`.
 
         Absent only where that is proof: the caller asks no earlier than the send could still arrive.
         """
@@ -160,17 +152,9 @@ class Provider(Protocol):
 class AttachesImages(Protocol):
     """A provider that can show an image below a report; the console is none."""
 
-    def attach(
-        self,
-        chat_id: str,
-        image: Image,
-        *,
-        key: SendKey,
-        credentials: Mapping[str, str],
-        seconds: float,
-        first_id: str | None = None,
-    ) -> Outcome:
-        """Send one image within `seconds`, below the report whose part 1 is `first_id`. Never raises.
+    def attach(self, image: Image, envelope: Envelope, seconds: float) -> Outcome:
+        """Send one image within `seconds`, below the report's first part. Never raises.
 
-        `key` is the image's own: a part number that no part of the text has. The text does not depend on the outcome.
+        The envelope's key is the image's own: a part number that no part of the text has. The text does not depend on
+        the outcome.
         """

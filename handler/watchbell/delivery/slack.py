@@ -15,12 +15,12 @@ from watchbell.delivery.interface import (
     Absent,
     CannotTell,
     Delivered,
+    Envelope,
     Found,
     NotSent,
     Outcome,
     Part,
     Refused,
-    SendKey,
     Stamp,
     Unknown,
 )
@@ -99,86 +99,61 @@ class Slack:
     def reserve(self, chat_id: str, credentials: Mapping[str, str], within: float = LONGEST_WAIT_SECONDS) -> float:
         return self._pace.reserve(chat_id, credentials, within)
 
-    def send(
-        self,
-        chat_id: str,
-        part: Part,
-        *,
-        key: SendKey,
-        credentials: Mapping[str, str],
-        seconds: float,
-        first_id: str | None = None,
-    ) -> Outcome:
-        if is_webhook(chat_id):
-            return self._send_to_webhook(chat_id, part, credentials, seconds)
-        place = slack_place(chat_id)
+    def send(self, part: Part, envelope: Envelope, seconds: float) -> Outcome:
+        if is_webhook(envelope.chat_id):
+            return self._send_to_webhook(part, envelope, seconds)
+        place = slack_place(envelope.chat_id)
         if isinstance(place, Refused):
             return place
-        marker = {"event_type": EVENT_TYPE, "event_payload": {"key": key.digest()}}
-        fields = {**part.body, **_thread(place, first_id), "channel": place.chat, "metadata": marker}
-        headers = _headers(credentials)
+        marker = {"event_type": EVENT_TYPE, "event_payload": {"key": envelope.key.digest()}}
+        fields = {**part.body, **_thread(place, envelope.first_id), "channel": place.chat, "metadata": marker}
+        headers = _headers(envelope.credentials)
 
         def post(body: Body, left: float) -> Answer | NotSent | Unknown:
             return self._api.post("/chat.postMessage", headers=headers, fields=body, seconds=left)
 
-        heard = self._pace.hearing(chat_id, credentials, outcome)
+        heard = self._pace.hearing(envelope.chat_id, envelope.credentials, outcome)
         simplify = _simpler if place.thread else _simpler_or_unthreaded
         return send_or_simplify(post, fields, seconds, outcome=heard, simplify=simplify)
 
-    def _send_to_webhook(self, chat_id: str, part: Part, credentials: Mapping[str, str], seconds: float) -> Outcome:
-        url = slack_webhook.address(credentials)
+    def _send_to_webhook(self, part: Part, envelope: Envelope, seconds: float) -> Outcome:
+        url = slack_webhook.address(envelope.credentials)
         if isinstance(url, Refused):
             return url
 
         def post(body: Body, left: float) -> Answer | NotSent | Unknown:
             return self._api.post(url, headers={}, fields=body, seconds=left)
 
-        heard = self._pace.hearing(chat_id, credentials, slack_webhook.outcome)
+        heard = self._pace.hearing(envelope.chat_id, envelope.credentials, slack_webhook.outcome)
         return send_or_simplify(post, part.body, seconds, outcome=heard, simplify=_simpler)
 
-    def attach(
-        self,
-        chat_id: str,
-        image: Image,
-        *,
-        key: SendKey,
-        credentials: Mapping[str, str],
-        seconds: float,
-        first_id: str | None = None,
-    ) -> Outcome:
-        """Upload an image into the report's thread. Slack keeps no `key` for it."""
-        if is_webhook(chat_id):
+    def attach(self, image: Image, envelope: Envelope, seconds: float) -> Outcome:
+        """Upload an image into the report's thread. Slack keeps no key for it."""
+        if is_webhook(envelope.chat_id):
             return Refused(f"{NAME}: a webhook takes no images")
-        place = slack_place(chat_id)
+        place = slack_place(envelope.chat_id)
         if isinstance(place, Refused):
             return place
-        thread = place.thread or _ts(first_id)
-        return SlackFiles(self._api, credentials["bot_token"], outcome).share(image, place.chat, thread, seconds)
+        thread = place.thread or _ts(envelope.first_id)
+        return SlackFiles(self._api, envelope.credentials["bot_token"], outcome).share(
+            image, place.chat, thread, seconds
+        )
 
-    def find(
-        self,
-        chat_id: str,
-        *,
-        key: SendKey,
-        sent_at: datetime,
-        credentials: Mapping[str, str],
-        seconds: float,
-        first_id: str | None = None,
-    ) -> Found | Absent | CannotTell:
+    def find(self, envelope: Envelope, sent_at: datetime, seconds: float) -> Found | Absent | CannotTell:
         """Read the channel, or the thread that the part would be in; `slack_history` says what is proof."""
-        if is_webhook(chat_id):
+        if is_webhook(envelope.chat_id):
             return CannotTell(f"{NAME}: what was sent through a webhook cannot be asked about")
-        place = slack_place(chat_id)
+        place = slack_place(envelope.chat_id)
         if isinstance(place, Refused):
             return CannotTell(place.error)
         question = slack_history.Question(
             channel=place.chat,
-            root=place.thread or _ts(first_id),
-            marker=key.digest(),
+            root=place.thread or _ts(envelope.first_id),
+            marker=envelope.key.digest(),
             sent_at=sent_at,
             may_stand_alone=place.thread is None,
         )
-        token = credentials["bot_token"]
+        token = envelope.credentials["bot_token"]
         return slack_history.find(self._api, question, token=token, seconds=seconds, clock=self._clock)
 
 

@@ -16,12 +16,12 @@ from watchbell.delivery.interface import (
     Absent,
     CannotTell,
     Delivered,
+    Envelope,
     Found,
     NotSent,
     Outcome,
     Part,
     Refused,
-    SendKey,
     Stamp,
     Unknown,
 )
@@ -102,61 +102,34 @@ class Telegram:
     def reserve(self, chat_id: str, credentials: Mapping[str, str], within: float = LONGEST_WAIT_SECONDS) -> float:
         return self._pace.reserve(chat_id, credentials, within)
 
-    def send(
-        self,
-        chat_id: str,
-        part: Part,
-        *,
-        key: SendKey,
-        credentials: Mapping[str, str],
-        seconds: float,
-        first_id: str | None = None,
-    ) -> Outcome:
-        """Send one message. Telegram has no place for `key`: it can neither drop a repeat nor be asked about one."""
-        place = telegram_place(chat_id)
+    def send(self, part: Part, envelope: Envelope, seconds: float) -> Outcome:
+        """Send one message. Telegram has no place for its key: it can neither drop a repeat nor be asked about one."""
+        place = telegram_place(envelope.chat_id)
         if isinstance(place, Refused):
             return place
-        chat = _Chat(self._api, place, credentials["bot_token"], first_id)
+        chat = _Chat(self._api, place, envelope.credentials["bot_token"], envelope.first_id)
 
         def post(body: Body, left: float) -> Answer | NotSent | Unknown:
             return chat.call("sendMessage", body, left)
 
-        heard = self._pace.hearing(chat_id, credentials, outcome)
+        heard = self._pace.hearing(envelope.chat_id, envelope.credentials, outcome)
         return chat.noted(send_or_simplify(post, part.body, seconds, outcome=heard, simplify=_simpler))
 
-    def attach(
-        self,
-        chat_id: str,
-        image: Image,
-        *,
-        key: SendKey,
-        credentials: Mapping[str, str],
-        seconds: float,
-        first_id: str | None = None,
-    ) -> Outcome:
-        """Send a photo as a reply to the report. Telegram has no place for `key`."""
-        place = telegram_place(chat_id)
+    def attach(self, image: Image, envelope: Envelope, seconds: float) -> Outcome:
+        """Send a photo as a reply to the report. Telegram has no place for its key."""
+        place = telegram_place(envelope.chat_id)
         if isinstance(place, Refused):
             return place
         wrong = problem(NAME, image, longest_sides=LONGEST_SIDES, widest_ratio=WIDEST_RATIO)
         if wrong:
             return Refused(wrong)
-        chat = _Chat(self._api, place, credentials["bot_token"], first_id)
+        chat = _Chat(self._api, place, envelope.credentials["bot_token"], envelope.first_id)
         fields = {"caption": dialect.pingless(caption(image, LONGEST_CAPTION)), "disable_notification": True}
         answer = chat.call("sendPhoto", fields, seconds, {"photo": (file_name(image), image.png, "image/png")})
-        heard = self._pace.hearing(chat_id, credentials, outcome)
+        heard = self._pace.hearing(envelope.chat_id, envelope.credentials, outcome)
         return chat.noted(heard(answer) if isinstance(answer, Answer) else answer)
 
-    def find(
-        self,
-        chat_id: str,
-        *,
-        key: SendKey,
-        sent_at: datetime,
-        credentials: Mapping[str, str],
-        seconds: float,
-        first_id: str | None = None,
-    ) -> Found | Absent | CannotTell:
+    def find(self, envelope: Envelope, sent_at: datetime, seconds: float) -> Found | Absent | CannotTell:
         return CannotTell("Telegram lets no bot read what it has sent")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from watchbell.claims import Gap, Status
-from watchbell.delivery.interface import NotSent, Outcome, Refused, SendKey
+from watchbell.delivery.interface import Envelope, NotSent, Outcome, Refused, SendKey
 from watchbell.errors import WatchbellError
 from watchbell.instants import format_instant, format_minute
 from watchbell.reports.interface import Coverage, CoverageStatus
@@ -102,7 +102,7 @@ def _send(services: Services, limits: Limits, target: Target, lines: list[str]) 
     try:
         part = provider.render_lines("Watchbell, for the operator", lines)
         credentials = services.credentials(target, None)
-        return provider.send(target.chat_id, part, key=key, credentials=credentials, seconds=seconds)
+        return provider.send(part, Envelope(chat_id=target.chat_id, key=key, credentials=credentials), seconds)
     except WatchbellError as error:
         return NotSent(str(error))
     except Exception as error:

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from figures.figure import Figure
 
-from watchbell.delivery.interface import Delivered, Part, SendKey
+from watchbell.delivery.interface import Delivered, Envelope, Part, SendKey
 from watchbell.delivery.slack import Slack
 
 SENDS, WORKERS, LATENCY_SECONDS = 1_000, 16, 0.1
@@ -43,7 +43,8 @@ def figures() -> Iterator[Figure]:
 
     def send(number: int) -> bool:
         key = SendKey(task_id=f"{number:012x}", fire_time="2026-11-22T09:00Z", target="slack:C1", part=1)
-        outcome = provider.send("C1", part, key=key, credentials={"bot_token": "xoxb-bench"}, seconds=30)
+        envelope = Envelope(chat_id="C1", key=key, credentials={"bot_token": "xoxb-bench"})
+        outcome = provider.send(part, envelope, 30)
         return isinstance(outcome, Delivered)
 
     assert send(0)

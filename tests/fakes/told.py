@@ -97,10 +97,10 @@ def silence(matchers: str, start: float, end: float, name: str = "1") -> Silence
     )
 
 
-def build(kind: Kind, *sources, params=None, previous=None, timezone="UTC", window=(START, END)) -> Report:
+def build(kind: Kind, *sources, params=None, previous=None, name="", timezone="UTC", window=(START, END)) -> Report:
     """Return the report of the built-in pipeline."""
     asked = Window(start=window[0], end=window[1], timezone=timezone)
-    request = ReportRequest(task_id="t", name="", kind=kind, window=asked, params=params or {}, previous=previous)
+    request = ReportRequest(task_id="t", name=name, kind=kind, window=asked, params=params or {}, previous=previous)
     return BuiltinPipeline(sources).build(request)
 
 

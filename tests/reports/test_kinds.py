@@ -1,83 +1,15 @@
 """What each kind of report says, from evidence that is told in full."""
 
-from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
-from watchbell.errors import SourceError
-from watchbell.reports.interface import (
-    Coverage,
-    CoverageStatus,
-    Episode,
-    Evidence,
-    ReportRequest,
-    Section,
-    Silence,
-    Verdict,
-    Window,
-)
-from watchbell.reports.pipeline import BuiltinPipeline
+from fakes import told
+from fakes.told import START, Told, episode, hour, lines
+from watchbell.reports.interface import Section, Silence, Verdict
 from watchbell.tasks import Kind
 
-END = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
-START = END - timedelta(days=1)
-
-
-def hour(hours: float) -> datetime:
-    return START + timedelta(hours=hours)
-
-
-LONG_AGO = hour(-48)
-
-
-class Told:
-    """A source that saw exactly these episodes, in every window asked for."""
-
-    def __init__(self, *episodes, silences=(), status=CoverageStatus.OK, since=LONG_AGO, name="told", answers=None):
-        self.name = name
-        self.required = True
-        self.asked: list[str] = []
-        self.reads: list[tuple[datetime, datetime]] = []
-        self._episodes, self._silences, self._status, self._since = episodes, silences, status, since
-        self._answers = answers or {}
-
-    def read(self, start, end):
-        self.reads.append((start, end))
-        status = self._status if self._since <= start else CoverageStatus.UNPROVEN
-        coverage = Coverage(source=self.name, status=status, detail="as told")
-        return Evidence(
-            coverage=coverage, episodes=self._episodes, silences=self._silences, covered_from=max(self._since, start)
-        )
-
-    def ask(self, promql, at):
-        self.asked.append(promql)
-        if promql not in self._answers:
-            raise SourceError("no such metric")
-        return self._answers[promql]
-
-    def ask_range(self, promql, start, end, *, step):
-        return [(labels, [(end.timestamp(), value)]) for labels, value in self.ask(promql, end)]
-
-
-def episode(start, end, alertname="Slow", annotations=None, **labels):
-    return Episode(
-        labels={"alertname": alertname, **labels},
-        start=hour(start),
-        end=None if end is None else hour(end),
-        annotations=annotations or {},
-    )
-
-
-def build(kind, *sources, params=None, name="", timezone="Asia/Kolkata"):
-    window = Window(start=START, end=END, timezone=timezone)
-    request = ReportRequest(task_id="t", name=name, kind=kind, window=window, params=params or {})
-    return BuiltinPipeline(sources).build(request)
-
-
-def lines(report, title):
-    return next(section for section in report.sections if section.title == title).lines
-
-
+build = partial(told.build, timezone="Asia/Kolkata")
 SILENCE = Silence(id="1", matchers='pod="a"', created_by="eva", comment="being mended", start=hour(1), end=hour(30))
 
 

@@ -1,4 +1,4 @@
-"""A real tick against a server that enforces the documented rates; both go by one time, ten times as fast as real."""
+"""A real tick against a server that enforces the documented rates; both go by one time, faster than the real one."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -23,9 +23,11 @@ from watchbell.wiring import open_services
 
 TOKEN = "123456789:telegram-token-of-thirty-characters-0000"
 GROUP = "-1001234567890"
-SPEED = 10.0
-#: A busy machine holds a request up for this long between here and there, in real seconds.
-JITTER = 0.03
+#: How fast that time is. A machine that is busy elsewhere stalls threads for longer than rates allow; then the same is
+#: tried in a slower time, in which a stall is less.
+SPEEDS = (10.0, 10.0, 5.0, 2.0)
+#: A busy machine holds a request up for this long between here and there, in the seconds of that time.
+JITTER = 0.3
 
 
 def least(count: int, *rates: tuple[int, float]) -> float:
@@ -42,6 +44,7 @@ class Place:
 
     home: Path
     chats: ChatServer
+    speed: float
 
     def add(self, targets: Sequence[str]) -> None:
         """Add one task for each chat, in this order of the file."""
@@ -64,8 +67,8 @@ class Place:
         """Run one tick, as a process that has sent nothing yet."""
         environ = {"WATCHBELL_HOME": str(self.home), "TELEGRAM_BOT_TOKEN": TOKEN}
         clock = SimulatedClock(self.chats.timeline)
-        pace = Pace(TELEGRAM, slack_seconds=JITTER * SPEED)
-        telegram = hastened(Telegram, SPEED)(self.chats.telegram_url, pace=pace, clock=clock)
+        pace = Pace(TELEGRAM, slack_seconds=JITTER)
+        telegram = hastened(Telegram, self.speed)(self.chats.telegram_url, pace=pace, clock=clock)
         with open_services(load_settings(environ), timer="test") as services:
             services = replace(
                 services, pipeline=NumberedPipeline(), clock=clock, providers={"telegram": telegram}, **changes
@@ -81,10 +84,10 @@ class Place:
 
 
 @contextmanager
-def a_place(home: Path) -> Iterator[Place]:
+def a_place(home: Path, speed: float) -> Iterator[Place]:
     home.mkdir()
-    with ChatServer(rates=1.0, timeline=Timeline(FIRST_HOUR.timestamp(), SPEED)) as chats:
-        yield Place(home, chats)
+    with ChatServer(rates=1.0, timeline=Timeline(FIRST_HOUR.timestamp(), speed)) as chats:
+        yield Place(home, chats, speed)
 
 
 def three_hundred() -> list[str]:
@@ -92,19 +95,20 @@ def three_hundred() -> list[str]:
     return [GROUP] * 60 + [str(1000 + number % 60) for number in range(240)]
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("is_group_first", [True, False], ids=["group first", "group last"])
 def test_a_tick_with_300_deliveries_meets_no_429_and_takes_little_longer_than_it_must(
     tmp_path: Path, is_group_first: bool
 ):
     """Nor does the slow group hold up the others: 240 messages take 8 seconds at 30 a second."""
     longest = 1.2 * least(60, (1, 1), (20, 60))
-    for attempt in range(3):  # a machine that is busy elsewhere stalls threads ten times as long
-        with a_place(tmp_path / str(attempt)) as place:
+    for speed in SPEEDS:
+        with a_place(tmp_path / str(speed), speed) as place:
             place.add(three_hundred() if is_group_first else three_hundred()[::-1])
             result = place.tick()
             took = place.chats.timeline.now() - FIRST_HOUR.timestamp()
             stats, others = place.chats.stats(), place.arrivals(in_group=False)
-        if stats["429s"] == 0 and took <= longest:
+        if stats["429s"] == 0 and took <= longest and max(others) < 40:
             break
     assert stats["429s"] == 0
     assert stats["posted"] == {"telegram": 300}
@@ -113,9 +117,10 @@ def test_a_tick_with_300_deliveries_meets_no_429_and_takes_little_longer_than_it
     assert max(others) < 40
 
 
+@pytest.mark.timeout(300)
 def test_what_does_not_fit_the_deadline_waits_for_the_next_tick(tmp_path: Path):
-    for attempt in range(3):  # as above
-        with a_place(tmp_path / str(attempt)) as place:
+    for speed in SPEEDS:
+        with a_place(tmp_path / str(speed), speed) as place:
             place.add([GROUP] * 30)
             place.tick(deadline=timedelta(seconds=50))
             in_time = len(place.arrivals(in_group=True))

@@ -28,6 +28,7 @@ class FakeMonitoring:
         self.samples: Series = []
         self.hole: tuple[float, float] | None = None
         self.ranges: dict[str, Series] = {}  # what a query_range answers that holds this text
+        self.instants: dict[str, Series] = {}  # what an instant query answers that holds this text
         self.counts: dict[str, float] = {}  # what an instant `count(…)` answers that holds this text
         self.alerts: list[dict[str, Any]] = []
         self.silences: list[dict[str, Any]] = []
@@ -65,6 +66,9 @@ class FakeMonitoring:
         return answers[path]() if path in answers else None
 
     def _instant(self, form: dict[str, str]) -> dict[str, Any]:
+        for text, series in self.instants.items():
+            if text in form["query"]:
+                return {"resultType": "vector", "result": series}
         if not form["query"].startswith("count("):
             return {"resultType": "matrix", "result": self.samples}
         found = [count for text, count in self.counts.items() if text in form["query"]]

@@ -1,16 +1,20 @@
 """What config.toml says of sources: one or several of a kind, each with its name, and what is wrong with them."""
 
+from datetime import timedelta
+
 import pytest
 
 from fakes import monitoring
 from fakes.monitoring import FakeMonitoring
+from fakes.told import END, START, build
 from watchbell.checkup.checks import Level
 from watchbell.checkup.source_probes import probe_source
 from watchbell.clock import SystemClock
-from watchbell.errors import ConfigError
-from watchbell.reports.interface import CoverageStatus
+from watchbell.errors import ConfigError, SourceError
+from watchbell.reports.interface import CoverageStatus, Verdict
 from watchbell.secrets.redaction import redact
 from watchbell.settings import load_settings
+from watchbell.tasks import Kind
 from watchbell.wiring.sources import make_sources
 
 CLOCK = SystemClock()
@@ -135,3 +139,77 @@ def test_doctor_warns_of_one_that_is_covered_for_and_finds_fault_when_none_cover
         assert (check.level, "prometheus/eu covers for it" in check.detail) == (Level.WARNING, True)
         other.fault = monitoring.unavailable
         assert probe_source(found, found.sources[0], CLOCK, "a").check.level is Level.PROBLEM
+
+
+SECRET_AWAY = """
+[[sources.prometheus]]
+name = "eu"
+url = "{url}"
+[[sources.prometheus]]
+name = "us"
+url = "{url}"
+bearer_token = "env:NOT_SET"
+optional = {optional}
+"""
+ASKING = {
+    Kind.CUSTOM_INVESTIGATION: {"queries": [{"name": "errors", "promql": "errors", "above": 5}]},
+    Kind.SYNTHETIC_RUN: {"blackbox": True},
+}
+PASSING = {"metric": {"instance": "https://shop.example"}, "value": [0, "1"]}
+
+
+def asked_of_both(tmp_path, kind, *, optional):
+    """Return the report of a task that asks two sources, of which one answers and one's token cannot be had."""
+    with FakeMonitoring() as server:
+        newest = {**PASSING, "value": [0, str(END.timestamp())]}
+        server.instants = {"errors": [PASSING], "timestamp(": [newest], "probe_success": [PASSING]}
+        server.ranges = {
+            "count_over_time": [{"metric": PASSING["metric"], "values": each_minute()}],
+            "sum_over_time": [{"metric": PASSING["metric"], "values": each_minute()}],
+        }
+        toml = SECRET_AWAY.format(url=server.url, optional=str(optional).lower())
+        return build(kind, *make_sources(settings(tmp_path, toml), CLOCK), params=ASKING[kind])
+
+
+def each_minute():
+    return [[(START + timedelta(minutes=n)).timestamp(), "1"] for n in range(24 * 60 + 1)]
+
+
+def test_a_required_source_whose_secret_cannot_be_had_is_no_all_clear_of_questions(tmp_path):
+    report = asked_of_both(tmp_path, Kind.CUSTOM_INVESTIGATION, optional=False)
+    assert report.verdict is Verdict.UNKNOWN
+    assert failed_sources(report) == ["prometheus/us"]
+
+
+def test_nor_is_it_one_of_recorded_probes(tmp_path):
+    with pytest.raises(SourceError, match="prometheus/us: "):
+        asked_of_both(tmp_path, Kind.SYNTHETIC_RUN, optional=False)
+
+
+@pytest.mark.parametrize("kind", ASKING)
+def test_an_optional_one_is_named_beside_what_the_others_answered(tmp_path, kind):
+    report = asked_of_both(tmp_path, kind, optional=True)
+    assert report.verdict is Verdict.OK
+    assert failed_sources(report) == ["prometheus/us"]
+    assert [one.required for one in report.coverage if one.source == "prometheus/us"] == [False]
+
+
+def test_where_integrations_cannot_be_read_a_question_is_answered_with_that(tmp_path):
+    (tmp_path / "integrations.json").write_text("{")
+    kind = Kind.CUSTOM_INVESTIGATION
+    report = build(kind, *make_sources(settings(tmp_path, ""), CLOCK), params=ASKING[kind])
+    assert report.verdict is Verdict.UNKNOWN
+    assert "integrations.json" in report.reason
+    assert failed_sources(report) == ["integrations.json"]
+
+
+def test_one_that_cannot_be_had_is_covered_for_by_its_pair(tmp_path):
+    with FakeMonitoring() as server:
+        server.instants = {"errors": [PASSING]}
+        toml = SECRET_AWAY.format(url=server.url, optional="false").replace("name", 'ha = "both"\nname')
+        (pair,) = make_sources(settings(tmp_path, toml), CLOCK)
+        assert pair.ask("errors", END) == [({"instance": "https://shop.example"}, 1.0)]
+
+
+def failed_sources(report):
+    return [one.source for one in report.coverage if one.status is CoverageStatus.FAILED]

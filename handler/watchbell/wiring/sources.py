@@ -27,9 +27,10 @@ def make_source(settings: Settings, configured: SourceSettings, clock: Clock) ->
     try:
         options: dict[str, Any] = dict(configured.followed(settings.references, settings.environ).options)
     except (CredentialError, ConfigError, TryAgain) as error:
-        from watchbell.reports.sources.unreadable import Unreadable
+        from watchbell.reports.sources.unreadable import Unreadable, UnreadableQuerier
 
-        return Unreadable(str(error), name=configured.name, required=configured.required)
+        stand_in = UnreadableQuerier if configured.kind == "prometheus" else Unreadable
+        return stand_in(str(error), name=configured.name, required=configured.required)
     options["required"] = configured.required
     if "max_gap_minutes" in options:
         options["max_gap"] = timedelta(minutes=options.pop("max_gap_minutes"))
@@ -45,9 +46,9 @@ def _together(settings: Settings, members: Sequence[SourceSettings], clock: Cloc
 
 
 def _unreadable(settings: Settings, clock: Clock, options: dict[str, Any]) -> Source:
-    from watchbell.reports.sources.unreadable import Unreadable
+    from watchbell.reports.sources.unreadable import UnreadableQuerier
 
-    return Unreadable(**options)
+    return UnreadableQuerier(**options)  # any of those that it stands for may be a Prometheus
 
 
 def _prometheus(settings: Settings, clock: Clock, options: dict[str, Any]) -> Source:

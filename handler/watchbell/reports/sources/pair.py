@@ -16,6 +16,7 @@ from watchbell.instants import epoch_seconds, format_minute, from_epoch_seconds
 from watchbell.reports.interface import AlertRule, Coverage, CoverageStatus, Evidence, Source
 from watchbell.reports.sources.prometheus import Prometheus, Watch
 from watchbell.reports.sources.prometheus_proof import Stretch
+from watchbell.reports.sources.unreadable import UnreadableQuerier
 
 Answer = TypeVar("Answer")
 
@@ -54,10 +55,10 @@ class Pair:
         """Return the answer of the first member that gives one; raises SourceError when none does."""
         return self._first(lambda member: member.ask_range(promql, start, end, step=step))
 
-    def _first(self, ask: Callable[[Prometheus], Answer]) -> Answer:
+    def _first(self, ask: Callable[[Prometheus | UnreadableQuerier], Answer]) -> Answer:
         problems = []
         for member in self._members:
-            if not isinstance(member, Prometheus):
+            if not isinstance(member, Prometheus | UnreadableQuerier):
                 continue
             try:
                 return ask(member)

@@ -1,7 +1,8 @@
 """Stands for a source whose settings cannot be had, and for all of them where that is not known: never an all-clear."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from watchbell.errors import SourceError
 from watchbell.reports.interface import Coverage, CoverageStatus, Evidence
 
 
@@ -15,4 +16,22 @@ class Unreadable:
 
     def read(self, start: datetime, end: datetime) -> Evidence:
         """Return the failure."""
-        return Evidence(coverage=Coverage(source=self.name, status=CoverageStatus.FAILED, detail=self._detail))
+        return Evidence(
+            coverage=Coverage(
+                source=self.name, status=CoverageStatus.FAILED, detail=self._detail, required=self.required
+            )
+        )
+
+
+class UnreadableQuerier(Unreadable):
+    """Stands for one that would be asked PromQL questions: whoever asks all of them must hear of this one too."""
+
+    def ask(self, promql: str, at: datetime) -> list[tuple[dict[str, str], float]]:
+        """Raise the failure."""
+        raise SourceError(self._detail)
+
+    def ask_range(
+        self, promql: str, start: datetime, end: datetime, *, step: timedelta
+    ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        """Raise the failure."""
+        raise SourceError(self._detail)

@@ -183,6 +183,11 @@ def warnings(handler: "_Handler", server: FakeMonitoring) -> None:
     handler.send_json({**answer, "warnings": ["store eu-1 did not answer"]})
 
 
+def partial(handler: "_Handler", server: FakeMonitoring) -> None:
+    """The same, as VictoriaMetrics' cluster says it."""
+    handler.send_json({**server.answer(handler.clean_path, handler.form), "isPartial": True})
+
+
 class _Handler(BaseHTTPRequestHandler):
     server_state: FakeMonitoring
     form: dict[str, str]

@@ -18,6 +18,7 @@ from watchbell.reports.sources.http import AnswerTooLarge, Coming, Deadline, Jso
 MOST_STEPS = 10_000
 CHUNK = timedelta(days=1)
 SMALLEST_CHUNK = timedelta(minutes=10)
+PARTIAL = "some of its storage nodes did not answer"
 
 Series = list[dict[str, Any]]
 Answer = TypeVar("Answer")
@@ -54,6 +55,8 @@ class Session:
         if not isinstance(answer, dict) or "data" not in answer:
             raise TypeError("no data")
         self.warnings += [" ".join(str(text).split())[:200] for text in answer.get("warnings") or ()]
+        if answer.get("isPartial"):  # VictoriaMetrics' cluster says so without a warning
+            self.warnings.append(PARTIAL)
         return answer["data"]
 
     def samples(self, selector: str, start: datetime, end: datetime) -> Iterator[list[Samples]]:

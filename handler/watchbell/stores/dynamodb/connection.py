@@ -14,9 +14,11 @@ from watchbell.errors import ConfigError, StoreError, TryAgain
 from watchbell.stores.dynamodb.attributes import Item, from_attributes, to_attributes
 from watchbell.stores.dynamodb.faults import (
     CONDITION_FAILED,
+    NOT_DYNAMODB,
     TRANSACTION_CANCELED,
     TRANSACTION_CONFLICT,
     code_of,
+    part_of,
     translated,
 )
 from watchbell.stores.dynamodb.requests import Key, Request, delete, put, update
@@ -82,7 +84,16 @@ def new_client() -> "DynamoDBClient":
         retries=retries,
         max_pool_connections=_CONNECTIONS,
     )
-    return new_session().client("dynamodb", config=config)
+    client = new_session().client("dynamodb", config=config)
+    # botocore takes a proxy's page for an empty answer, and that would mean that there are no tasks.
+    client.meta.events.register("before-parse.dynamodb", _check_form)
+    return client
+
+
+def _check_form(response_dict: dict[str, Any], **_: Any) -> None:
+    body = response_dict["body"].strip()
+    if response_dict["status_code"] < 300 and not (body.startswith(b"{") and body.endswith(b"}")):
+        raise StoreError(NOT_DYNAMODB)
 
 
 class Database:
@@ -128,7 +139,7 @@ class Database:
             + [f"#{name} = :{name}" for name in changed]
         )
         request = update(self.runs, META, f"SET {expression}", "", lasting | changed) | {"ReturnValues": "ALL_NEW"}
-        written = from_attributes(self.call("update_item", request)["Attributes"])
+        written = from_attributes(part_of(self.call("update_item", request), "Attributes"))
         with self._mutex:
             self._meta, self._meta_read_at = _understood(written, self.prefix), SystemClock().now()
 
@@ -170,7 +181,7 @@ class Database:
         while wanted:
             batch, wanted = wanted[:_KEYS_A_BATCH], wanted[_KEYS_A_BATCH:]
             answer = self.call("batch_get_item", {"RequestItems": {table: {"Keys": batch, "ConsistentRead": True}}})
-            found += [from_attributes(item) for item in answer["Responses"].get(table, ())]
+            found += [from_attributes(item) for item in part_of(answer, "Responses").get(table, ())]
             left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
             wanted += left
             if len(left) == len(batch):
@@ -203,7 +214,7 @@ class Database:
     def _pages(self, operation: str, request: Request) -> Iterator[Item]:
         while True:
             answer = self.call(operation, request)
-            for item in answer.get("Items", ()):
+            for item in part_of(answer, "Items"):
                 yield from_attributes(item)
             if "LastEvaluatedKey" not in answer:
                 return

@@ -9,6 +9,8 @@ CONDITION_FAILED = "ConditionalCheckFailedException"
 TRANSACTION_CONFLICT = "TransactionConflictException"
 TRANSACTION_CANCELED = "TransactionCanceledException"
 
+NOT_DYNAMODB = "what answers is not DynamoDB; check AWS_ENDPOINT_URL and the proxy"
+
 #: Busy, not broken; botocore has already tried several times.
 _BUSY = {
     "InternalServerError",
@@ -28,6 +30,13 @@ _CREDENTIALS = {
     "MissingAuthenticationTokenException",
     "UnrecognizedClientException",
 }
+
+
+def part_of(answer: Any, name: str) -> Any:
+    """Return a part that each answer of its kind has; raises StoreError."""
+    if name not in answer:
+        raise StoreError(NOT_DYNAMODB)
+    return answer[name]
 
 
 def code_of(error: Any) -> str:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from watchbell.errors import ConfigError
 from watchbell.stores.dynamodb.attributes import from_attributes, to_attributes
 from watchbell.stores.dynamodb.connection import DEFAULT_SHARDS, META, SCHEMA_VERSION, new_client
-from watchbell.stores.dynamodb.faults import code_of, translated
+from watchbell.stores.dynamodb.faults import code_of, part_of, translated
 from watchbell.stores.dynamodb.requests import update
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _asking(prefix: str, client: "DynamoDBClient | None") -> Iterator["DynamoDBC
 
 def _describe(client: "DynamoDBClient", name: str) -> Any:
     try:
-        return client.describe_table(TableName=name)["Table"]
+        return part_of(client.describe_table(TableName=name), "Table")
     except client.exceptions.ResourceNotFoundException:
         return None
 

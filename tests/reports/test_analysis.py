@@ -55,6 +55,7 @@ def test_only_a_silence_in_force_covers_an_alert():
         silence('pod=~"b|"', -5, 40),
         silence("no matcher", -5, 50),
         silence('pod=~"("', -5, 60),
+        silence('pod=~"(?!b).*"', -5, 70),
     ]
     assert silenced_until(labels, silences, END) == END + minutes(20)
     assert silenced_until({"alertname": "Down"}, silences, END) == END + minutes(40)

@@ -32,7 +32,7 @@ def export(tasks: tuple[str, ...], as_json: bool, with_secrets: bool) -> None:
     """
     with opened_store() as store:
         listing = store.tasks.listing()
-        raws = [dict(task.raw) for task in chosen(store, tasks, listing.tasks)]
+        raws = [dict(task.raw) for task in chosen(tasks, listing.tasks)]
     shown = raws if with_secrets else [redact_json(raw) for raw in raws]
     document = {MARK: FORMAT, "tasks": shown}
     if as_json:

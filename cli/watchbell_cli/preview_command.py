@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -71,6 +71,8 @@ _FORMS: Mapping[str, Callable[[Report, Stamp], str]] = {
     "html": _as_html,
     "json": _as_json,
 }
+#: A window may reach back for years, and the calendar begins somewhere.
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _WITH_IMAGES = ("html", "json")
 
 
@@ -96,6 +98,10 @@ def preview(task: str, at: datetime | None, form: str, output: str | None) -> No
     """
     settings = load_settings()
     minute = floor_minute(at or SystemClock().now())
+    if minute < _EARLIEST:
+        raise UsageError(
+            f"--at: {format_minute(minute)} is before {_EARLIEST:%Y}; no monitoring system has data of then"
+        )
     with open_store(settings) as store:
         found = find_task(store, task)
         stripped = replace(found, params=without_credentials(found.params))

@@ -11,7 +11,6 @@ import click
 from watchbell.errors import ConfigError
 from watchbell.instants import MINUTE, floor_minute, format_instant, format_minute
 from watchbell.planning.forecast import ClockChange, clock_changes, count_fires, fires_in_order, starts_firing
-from watchbell.stores.interface import Store
 from watchbell.tasks import Task
 from watchbell_cli.completion import tasks as complete_tasks
 from watchbell_cli.home import now, opened_store
@@ -63,7 +62,7 @@ def upcoming(tasks: tuple[str, ...], hours: int, limit: int, as_json: bool) -> N
     """
     with opened_store() as store:
         listing = store.tasks.listing()
-        meant = chosen(store, tasks, listing.tasks)
+        meant = chosen(tasks, listing.tasks)
     outlook = _look_ahead(meant, now(), hours, limit)
     if as_json:
         print_json(_to_json(outlook))
@@ -75,7 +74,7 @@ def upcoming(tasks: tuple[str, ...], hours: int, limit: int, as_json: bool) -> N
         raise click.exceptions.Exit(ConfigError.exit_code)
 
 
-def chosen(store: Store, texts: Sequence[str], tasks: Sequence[Task]) -> list[Task]:
+def chosen(texts: Sequence[str], tasks: Sequence[Task]) -> list[Task]:
     """Return the tasks that are meant, in their order; all of them when none is named."""
     if not texts:
         return list(tasks)

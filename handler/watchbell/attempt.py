@@ -90,7 +90,7 @@ def _attempt(services: Services, limits: Limits, run: Run, task: Task) -> tuple[
         if report is None:
             report = _built_and_saved(services, run, task)
             coverage = report.coverage
-        if is_quiet(task, report):
+        if is_quiet(task, report) and not run.adhoc:  # whoever asks for a run by hand wants to see it
             return Settlement(status=Status.QUIET), coverage
         _decline_without_credentials(services, run, task)
         deliver(services, limits, run, task, report)
@@ -147,7 +147,9 @@ def settlement_of(services: Services, run: Run, task: Task) -> Settlement:
         if not parts:
             return Settlement(status=Status.ABANDONED, error="interrupted before anything was sent")
         status = Status.PARTIAL if any(part.outcome == "delivered" for part in parts) else Status.FAILED
-    withheld = any((part.error or "").startswith("withheld:") for part in parts)
+    # A refusal is for the operator to hear of, whoever stopped the rest.
+    is_refused = any(part.outcome == "refused" for part in parts if part.part < FIRST_IMAGE)
+    withheld = not is_refused and any((part.error or "").startswith("withheld:") for part in parts)
     if withheld and status is Status.FAILED:
         status = Status.ABANDONED
     return Settlement(

@@ -149,7 +149,9 @@ def _delivery_to_json(target: str, parts: Sequence[PartState]) -> Shape:
 def _targets(definition: Mapping[str, Any]) -> list[str]:
     """Return the targets of a stored definition, which was good when it was claimed."""
     first = Target(str(definition.get("provider")), str(definition.get("chat_id")).strip())
-    return list(dict.fromkeys((str(first), *(str(text) for text in definition.get("targets") or ()))))
+    return list(
+        dict.fromkeys((str(first), *(str(Target.parse(str(text))) for text in definition.get("targets") or ())))
+    )
 
 
 def _redacted(text: str | None) -> str | None:

@@ -167,7 +167,7 @@ class _Tick:
             self.work.take_up(owed)
         elif self.limits.seconds_left() > 0 and is_for_here(self.services, owed):
             now = self.clock.now()
-            if self.store.runs.enqueue_again(owed, wake_at=owed_again_at(owed, now), now=now):
+            if self.store.runs.enqueue_again(owed, wake_at=owed_again_at(owed, now)):
                 self._post(owed)
 
     def _post(self, run: Run) -> None:

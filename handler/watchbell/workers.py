@@ -5,7 +5,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from watchbell.errors import LeaseLost, StoreError, WatchbellError
+from watchbell.errors import LeaseLost, StoreError, TryAgain, WatchbellError
 from watchbell.services import Limits
 
 log = logging.getLogger("watchbell")
@@ -56,8 +56,14 @@ class Workers:
         most = MOST_THREADS if at_once > 1 else 1
         while self._has_work() and len(self._pool) < most and self._at_work() < at_once:
             thread = threading.Thread(target=self._work, args=(at_once,), daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # a limit of the system: those that there are go on
+                if not self._pool:
+                    self._is_broken = True
+                    self._fail(TryAgain(f"no thread to work on: {error}; raise the limit on processes (ulimit -u)"))
+                break
             self._pool.append(thread)
-            thread.start()
         return bool(self._pool)
 
     def _has_work(self) -> bool:

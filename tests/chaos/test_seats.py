@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from watchbell.clock import SystemClock
-from watchbell.errors import StoreError, WatchbellError
+from watchbell.errors import StoreError, TryAgain, WatchbellError
 from watchbell.services import Limits, Seats, SharedSeat
 from watchbell.workers import MOST_THREADS, Workers
 
@@ -50,6 +50,28 @@ def test_no_more_are_at_work_than_there_are_seats():
 
     assert Workers(within, [job] * 40, never_fails).work_off(3)
     assert most[0] == 3
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_where_the_system_allows_no_more_threads_those_that_there_are_do_the_work(
+    allowed: int, monkeypatch: pytest.MonkeyPatch
+):
+    """With none at all nothing is begun, and the tick says so."""
+    done: list[int] = []
+    failed: list[WatchbellError] = []
+    workers = Workers(limits(), [lambda: done.append(1)] * 5, failed.append)
+    start, started = threading.Thread.start, list[threading.Thread]()
+
+    def limited(thread: threading.Thread) -> None:
+        if len(started) >= allowed:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", limited)
+    assert workers.work_off(3)
+    assert (len(done), workers.left_over) == ((5, 0) if allowed else (0, 5))
+    assert [(type(error), error.exit_code) for error in failed] == ([] if allowed else [(TryAgain, 75)])
 
 
 @pytest.mark.parametrize(("at_once", "most"), [(1, 1), (2, MOST_THREADS)])

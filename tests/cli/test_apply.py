@@ -184,6 +184,12 @@ def test_plain_words_stay_what_they_look_like(watchbell: Run, tasks_file: Path) 
     assert watchbell("cron", "apply", "-f", "-", stdin=text).out.startswith("nothing to change")
 
 
+def test_null_in_a_list_of_params_stays_null(watchbell: Run, file: Path, tasks_file: Path) -> None:
+    file.write_text(PAYMENTS.replace("{team: payments}", "{values: [1, null, 2]}"))
+    assert watchbell("cron", "apply", "-f", str(file)).code == 0
+    assert stored(tasks_file)["Audit"]["params"] == {"values": [1, None, 2]}
+
+
 def test_a_masked_credential_means_the_stored_one_and_is_never_shown(
     watchbell: Run, file: Path, tasks_file: Path
 ) -> None:

@@ -168,6 +168,19 @@ def test_a_report_that_would_not_be_sent_says_so(watchbell: Run, add: Run, home:
     assert "a tick would send nothing" in ended.err
 
 
+def test_a_run_asked_for_by_hand_is_sent_though_all_is_well(watchbell: Run, add: Run, home: Path) -> None:
+    task_id = add("--skip-if-quiet")
+    write_alerts(home, [])
+    ended = watchbell("cron", "run", task_id, "--json")
+    assert (ended.code, ended.json["verdict"], ended.json["status"]) == (0, "OK", "success")
+
+
+def test_a_window_before_all_monitoring_is_a_usage_error(watchbell: Run, task: str) -> None:
+    ended = watchbell("cron", "preview", task, "--at", "0001-01-01T00:00Z")
+    assert (ended.code, ended.out) == (2, "")
+    assert "01-01T00:00Z is before 1970" in ended.err
+
+
 def test_a_file_that_cannot_be_written_is_a_usage_error(watchbell: Run, task: str, tmp_path: Path) -> None:
     ended = watchbell("cron", "preview", task, "--output", str(tmp_path / "no" / "such" / "folder"))
     assert (ended.code, ended.out) == (2, "")

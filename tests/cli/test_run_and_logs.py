@@ -36,6 +36,17 @@ def test_a_run_delivers_now_says_the_outcome_of_each_target_and_is_in_the_logs(w
     assert "success" in watchbell("cron", "logs", task_id).out
 
 
+def test_a_target_written_by_hand_with_a_space_is_told_once(watchbell: Run, add: Run, tasks_file: Path) -> None:
+    task_id = add()
+    (task,) = json.loads(tasks_file.read_text())
+    tasks_file.write_text(json.dumps([task | {"targets": ["console: b"]}]))
+    told = watchbell("cron", "run", task_id, "--json").json["deliveries"]
+    assert [(one["target"], one["outcome"]) for one in told] == [
+        ("console:stdout", "delivered"),
+        ("console:b", "delivered"),
+    ]
+
+
 def test_json_of_a_run_stands_alone_on_standard_output(watchbell: Run, add: Run) -> None:
     ended = watchbell("cron", "run", add(), "--json")
     run = ended.json

@@ -1,9 +1,11 @@
 """After a tick, idle or not, a dead man's switch hears of it and the metrics are written; the tick ends as it does."""
 
 import os
+import sqlite3
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -88,6 +90,19 @@ def test_metrics_are_written_whole_and_for_everybody_to_read(process: Run, add: 
     assert value_of(path, 'watchbell_recent_deliveries{outcome="delivered",provider="console"}') >= 1
     assert value_of(path, f'watchbell_task_last_run_well{{task="{task}"}}') == 1
     assert value_of(path, 'watchbell_source_covered{source="alert log"}') == 0  # there is no log
+
+
+def test_a_damaged_report_costs_the_metrics_only_what_it_said(
+    process: Run, add: Run, tmp_path: Path, home: Path
+) -> None:
+    task = add(cron=NEVER)
+    process("cron", "run", task)
+    with closing(sqlite3.connect(home / "scheduler.db")) as connection, connection:
+        connection.execute("UPDATE reports SET body = x'00'")
+    path = tmp_path / "m.prom"
+    assert process("tick", "--metrics-file", str(path)).code == 0
+    assert value_of(path, f'watchbell_task_last_run_well{{task="{task}"}}') == 1
+    assert "watchbell_source_covered{" not in path.read_text()
 
 
 def test_idle_ticks_write_metrics_too_by_the_option_and_by_config(

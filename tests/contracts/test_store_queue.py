@@ -137,8 +137,8 @@ def test_what_nobody_took_is_owed_again_later_by_one_of_those_who_saw_it(backend
     add(one, raw_task())
     queued(one, at("09:00:01"))
     (seen_by_one,), (seen_by_two,) = one.runs.owed(at("09:03")), two.runs.owed(at("09:03"))
-    assert one.runs.enqueue_again(seen_by_one, wake_at=at("09:05"), now=at("09:03"))
-    assert not two.runs.enqueue_again(seen_by_two, wake_at=at("09:05"), now=at("09:03"))
+    assert one.runs.enqueue_again(seen_by_one, wake_at=at("09:05"))
+    assert not two.runs.enqueue_again(seen_by_two, wake_at=at("09:05"))
     assert one.runs.owed(at("09:04:59")) == []
     (again,) = one.runs.owed(at("09:05"))
     assert (again.status, again.attempt, again.started_at) == (Status.QUEUED, 0, at("09:00:01"))
@@ -148,14 +148,14 @@ def test_what_nobody_took_is_owed_again_later_by_one_of_those_who_saw_it(backend
 def test_what_somebody_took_meanwhile_is_not_put_off(store: Store, run: Run) -> None:
     taken = take(store, run, at("09:02:30"))
     assert taken is not None
-    assert not store.runs.enqueue_again(run, wake_at=at("09:30"), now=at("09:02:31"))
+    assert not store.runs.enqueue_again(run, wake_at=at("09:30"))
     assert found(store).wake_at == taken.wake_at
 
 
 def test_a_message_sent_before_the_run_was_put_off_still_takes_it(store: Store, run: Run) -> None:
     """A message names the run and its attempt; when it is owed again has nothing to do with it."""
     (owed,) = store.runs.owed(at("09:03"))
-    assert store.runs.enqueue_again(owed, wake_at=at("09:05"), now=at("09:03"))
+    assert store.runs.enqueue_again(owed, wake_at=at("09:05"))
     assert take(store, run, at("09:03:10")) is not None
 
 
@@ -164,7 +164,7 @@ def test_a_run_that_waits_for_a_retry_can_be_put_off_too(store: Store) -> None:
     run = claimed(store, at("09:00:01"))
     store.runs.settle(run, Settlement(status=Status.WAITING, wake_at=at("09:10")), now=at("09:00:09"))
     (waiting,) = store.runs.owed(at("09:10"))
-    assert store.runs.enqueue_again(waiting, wake_at=at("09:12"), now=at("09:10"))
+    assert store.runs.enqueue_again(waiting, wake_at=at("09:12"))
     assert store.runs.owed(at("09:11:59")) == []
     (again,) = store.runs.owed(at("09:12"))
     assert (again.status, again.attempt) == (Status.WAITING, 1)

@@ -7,7 +7,7 @@ import pytest
 
 from faults.scene import TASK, Scene, at
 from watchbell.claims import Status
-from watchbell.delivery.interface import Delivered, NotSent, Outcome, Unknown
+from watchbell.delivery.interface import Delivered, NotSent, Outcome, Refused, Unknown
 
 BUSY = NotSent("too many messages", retry_after=3600)
 
@@ -44,6 +44,22 @@ def test_a_task_stopped_while_a_run_waits_for_its_retry_sends_nothing_more(scene
     assert (scene.run("09:00").status, result.exit_code) == (Status.ABANDONED, 0)
     assert len(scene.slack.sends) == 1
     assert scene.tick("10:01").runs == []
+
+
+def test_a_pause_between_two_targets_hides_no_refusal(scene: Scene) -> None:
+    def refuse_and_pause() -> Outcome:
+        scene.edit(paused_until="forever")
+        return Refused("token_revoked")
+
+    scene.add(cron="0 9 * * *", targets=["slack:C2"])
+    scene.slack.script["C1"] += [refuse_and_pause]
+    scene.slack.script["C2"] += [BUSY]
+    scene.tick("09:00")
+    result = scene.tick("10:00")
+    run = scene.run("09:00")
+    assert {part.target: part.outcome for part in run.parts} == {"slack:C1": "refused", "slack:C2": "not_sent"}
+    assert (run.status, result.exit_code) == (Status.FAILED, 7)
+    assert "token_revoked" in (run.error or "")
 
 
 @pytest.mark.parametrize("how", STOPS)

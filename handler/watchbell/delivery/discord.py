@@ -96,9 +96,9 @@ class Discord:
     """Posts to channels as a Discord bot."""
 
     name = "discord"
-    #: Of a bot's messages; a webhook knows no nonces, and its repeat is a second message.
 
     def means(self, chat_id: str) -> Means:
+        """Tell apart a bot and a webhook, which knows no nonces: its repeat is a second message."""
         return Means() if is_webhook(chat_id) else Means(repeat_window=REPEAT_WINDOW, can_ask=True)
 
     def __init__(

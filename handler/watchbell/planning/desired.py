@@ -113,7 +113,7 @@ def _change_of(entry: Any, stored: "_Stored", path: str, mark: str, now: datetim
         owner = old[MANAGED_BY]
         raise TaskError(f"{old['id']} belongs to another set of tasks ({owner}); remove it there first", path=path)
     new = _composed(wanted, old, stored, now) | {MANAGED_BY: mark}
-    new["params"] = unmasked(new.get("params"), (old or {}).get("params"), f"{path}.params")
+    new["params"] = unmasked(new.get("params", {}), (old or {}).get("params"), f"{path}.params")
     task_from_json(new, path=path)
     change = change_between("change" if old is not None else "add", old, new)
     return change if is_other(change) else change_between("keep", old, old)
@@ -173,7 +173,7 @@ def unmasked(new: Any, old: Any, path: str) -> Any:
     if isinstance(new, list):
         olds = old if isinstance(old, list) and len(old) == len(new) else [None] * len(new)
         return [unmasked(item, before, f"{path}[{n}]") for n, (item, before) in enumerate(zip(new, olds, strict=True))]
-    return new if new is not None else {}
+    return new
 
 
 def _unmasked_item(key: str, item: Any, old: Any, path: str) -> Any:

@@ -17,7 +17,8 @@
  9. A task has at most one live (running or queued) scheduled run; ad-hoc runs neither wait for it nor take its fire
     times.
 
-All times are aware datetimes in UTC and come in as arguments; no store reads a clock. Every call raises StoreError when
+All times are aware datetimes in UTC and come in as arguments; a clock tells a store no more than how old what it keeps
+in memory is. Every call raises StoreError when
 the store cannot be used, and TryAgain when it is only busy.
 """
 
@@ -195,7 +196,7 @@ class RunStore(Protocol):
     def owed(self, now: datetime) -> list[Run]:
         """Return runs to look at: every running one, and those whose `wake_at` has come; oldest first."""
 
-    def enqueue_again(self, run: Run, *, wake_at: datetime, now: datetime) -> bool:
+    def enqueue_again(self, run: Run, *, wake_at: datetime) -> bool:
         """Owe a run not before `wake_at`, for somebody else is about to be asked to take it over.
 
         Changes nothing else. False when the run is no longer as it was seen (its attempt, status and `wake_at`):

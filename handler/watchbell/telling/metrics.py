@@ -15,7 +15,7 @@ from typing import Any
 from watchbell.atomic_file import replace_file
 from watchbell.claims import LIVE, GapStatus, Status
 from watchbell.deliveries import FIRST_IMAGE
-from watchbell.errors import ConfigError
+from watchbell.errors import ConfigError, DamagedReport
 from watchbell.instants import MINUTE, epoch_seconds, floor_minute
 from watchbell.stores.interface import Run, Store
 
@@ -180,7 +180,11 @@ def _sources(store: Store, newest: Iterable[Run]) -> Family:
     family = Family("watchbell_source_covered", "Whether the newest report found the source provably watching.")
     reported = sorted((run for run in newest if run.verdict), key=lambda run: run.started_at, reverse=True)
     for run in reported[:_REPORTS]:
-        for entry in (store.runs.saved_report(run.task_id, run.fire_time) or {}).get("coverage", ()):
+        try:
+            saved = store.runs.saved_report(run.task_id, run.fire_time) or {}
+        except DamagedReport:
+            continue  # whoever wants to send or show it hears of that
+        for entry in saved.get("coverage", ()):
             _note_coverage(family, entry)
     return family
 

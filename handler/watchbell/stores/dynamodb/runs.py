@@ -222,7 +222,7 @@ class DynamoRuns(Ledger):
         expression = "SET #live = :mark ADD #version :one"
         return update(self._database.tasks, {"task_id": run.task_id}, expression, free, values)
 
-    def enqueue_again(self, run: Run, *, wake_at: datetime, now: datetime) -> bool:
+    def enqueue_again(self, run: Run, *, wake_at: datetime) -> bool:
         values: Item = {"wake_at": epoch_seconds(wake_at), "seen": seconds(run.wake_at)}
         values |= {"attempt": run.attempt, "status": run.status, "mark": secrets.token_hex(8)}
         condition = "#status = :status AND #attempt = :attempt AND #wake_at = :seen"

@@ -109,7 +109,7 @@ class LocalRuns:
             ).fetchall()
             return [_with_parts(connection, row) for row in rows]
 
-    def enqueue_again(self, run: Run, *, wake_at: datetime, now: datetime) -> bool:
+    def enqueue_again(self, run: Run, *, wake_at: datetime) -> bool:
         with self._database.write() as connection:
             cursor = connection.execute(
                 "UPDATE runs SET wake_at = ? WHERE task_id = ? AND fire_time = ? AND attempt = ? AND status = ?"

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,10 @@ from watchbell.settings.table import Table
 INTEGRATIONS_FILE = "integrations.json"
 MOST_GAP_MINUTES = 2 * 24 * 60  # with a longer hole a source would prove nothing of a day
 _SECRET_HEADER = re.compile(r"(?i)auth|token|key|secret|cookie")
-_EVERY = {"name": str, "optional": bool}
+#: As everywhere in Prometheus; what begins with __ is its own business, and the name of an alert is the alert's own.
+_LABEL_NAME = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_]*")
+_OWN_LABELS = ("alertname", "alertstate")
+_EVERY = {"name": str, "optional": bool, "labels": dict}
 _OVER_HTTP = {
     **_EVERY,
     "url": str,
@@ -32,13 +35,14 @@ _OVER_HTTP = {
 SOURCE_KEYS: Mapping[str, Mapping[str, type]] = {
     "prometheus": {**_OVER_HTTP, "ha": str, "replica_labels": list, "max_gap_minutes": int},
     "alertmanager": _OVER_HTTP,
-    "alert_log": {"path": str, "optional": bool, "max_gap_minutes": int, "heartbeats": list},
+    "alert_log": {"path": str, "optional": bool, "labels": dict, "max_gap_minutes": int, "heartbeats": list},
     "cloudwatch": {**_EVERY, "region": str, "name_prefix": str, "allow_insufficient_data": bool},
 }
 ONLY_ONE = ("alert_log",)  # `watchbell alerts` has to know where to write
 #: Stands for the sources where integrations.json cannot be read: which there would be is not known.
 UNREADABLE = "unreadable"
-_NO_SECRETS = ("name", "path", "username", "ca_file", "client_cert", "client_key", "ha", "region", "name_prefix")
+_FILES = ("path", "ca_file", "client_cert", "client_key")
+_NO_SECRETS = (*_FILES, "name", "username", "labels", "ha", "region", "name_prefix")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,12 @@ class SourceSettings:
     def group(self) -> str | None:
         """What it goes by together with those that cover for it, where there are any."""
         return f"{self.kind}/{self.options['ha']}" if self.options.get("ha") else None
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What is added to all that it tells, where it does not say so itself."""
+        labels: Mapping[str, str] = self.options.get("labels", {})
+        return labels
 
     def followed(self, references: References, environ: Mapping[str, str]) -> "SourceSettings":
         """Return it with what its references stand for; raises CredentialError, ConfigError and TryAgain."""
@@ -86,7 +96,20 @@ def named_sources(path: Place, tables: Mapping[str, Any], environ: Mapping[str, 
     names = Counter(source.name for source in found) + Counter({source.group for source in found if source.group})
     if twice := [name for name, count in names.items() if count > 1]:
         raise ConfigError(f"{path}: two sources go by {twice[0]}; give each a name of its own")
+    _check_pairs(path, found)
     return tuple(found)
+
+
+def _check_pairs(path: Place, found: Sequence[SourceSettings]) -> None:
+    """Those that cover for each other see the same alerts; with other labels each would count once for each of them."""
+    first: dict[str, SourceSettings] = {}
+    for one in found:
+        if one.group and first.setdefault(one.group, one).labels != one.labels:
+            other = first[one.group]
+            raise ConfigError(
+                f"{path}: {other.name} and {one.name} cover for each other as {one.group}, so their labels must be the "
+                "same; give both those of the pair, and none that tells them apart"
+            )
 
 
 def _with_url(path: Place, kind: str, tables: Any, variable: str, url: str) -> Any:
@@ -116,6 +139,7 @@ def _source(path: Place, kind: str, prefix: str, values: Mapping[str, Any]) -> S
     for key, wanted in SOURCE_KEYS[kind].items():
         table.get(key, wanted, None)
     _check_lists_and_bounds(path, prefix, values)
+    _check_labels(f"{path}: {prefix}labels", values.get("labels", {}))
     if "url" in SOURCE_KEYS[kind]:
         _check_address(path, prefix, values)
     _mask(values)
@@ -135,6 +159,18 @@ def _check_lists_and_bounds(path: Place, prefix: str, values: Mapping[str, Any])
     minutes = values.get("max_gap_minutes", 1)
     if isinstance(minutes, bool) or not 1 <= minutes <= MOST_GAP_MINUTES:
         raise ConfigError(f"{path}: {prefix}max_gap_minutes must be from 1 to {MOST_GAP_MINUTES}, not {minutes}")
+
+
+def _check_labels(where: str, labels: Mapping[str, Any]) -> None:
+    for name, value in labels.items():
+        if not _LABEL_NAME.fullmatch(name):
+            raise ConfigError(f"{where}: {name!r} is no name of a label; write one such as cluster")
+        if name in _OWN_LABELS:
+            raise ConfigError(
+                f"{where}: {name} is each alert's own; name what tells this source apart, such as cluster"
+            )
+        if not isinstance(value, str) or not value:
+            raise ConfigError(f"{where}.{name} must be a text that is not empty")
 
 
 def _check_address(path: Place, prefix: str, values: Mapping[str, Any]) -> None:
@@ -178,6 +214,7 @@ def _stored_source(kind: str, name: str, one: Stored) -> SourceSettings:
     for key, value in options.items():
         if not isinstance(value, SOURCE_KEYS[kind][key]):
             raise ConfigError(f"{one.where}: {key} is of the wrong type")
+    _check_labels(f"{one.where}: labels", options.get("labels", {}))
     _mask(options)
     if "url" not in options:
         raise ConfigError(f"{one.where}: url is missing: `watchbell integrations set {kind} url=http://…`")

@@ -24,6 +24,10 @@ def make_sources(settings: Settings, clock: Clock) -> list[Source]:
 
 def make_source(settings: Settings, configured: SourceSettings, clock: Clock) -> Source:
     """Return one configured source; it connects when it is read. References to its secrets are followed here."""
+    return _labelled(_bare_source(settings, configured, clock), configured)
+
+
+def _bare_source(settings: Settings, configured: SourceSettings, clock: Clock) -> Source:
     try:
         options: dict[str, Any] = dict(configured.followed(settings.references, settings.environ).options)
     except (CredentialError, ConfigError, TryAgain) as error:
@@ -32,6 +36,7 @@ def make_source(settings: Settings, configured: SourceSettings, clock: Clock) ->
         stand_in = UnreadableQuerier if configured.kind == "prometheus" else Unreadable
         return stand_in(str(error), name=configured.name, required=configured.required)
     options["required"] = configured.required
+    options.pop("labels", None)
     if "max_gap_minutes" in options:
         options["max_gap"] = timedelta(minutes=options.pop("max_gap_minutes"))
     return _MAKERS[configured.kind](settings, clock, options)
@@ -42,7 +47,16 @@ def _together(settings: Settings, members: Sequence[SourceSettings], clock: Cloc
         return make_source(settings, members[0], clock)
     from watchbell.reports.sources.pair import Pair
 
-    return Pair([make_source(settings, member, clock) for member in members], name=members[0].group or "")
+    pair = Pair([_bare_source(settings, member, clock) for member in members], name=members[0].group or "")
+    return _labelled(pair, members[0])
+
+
+def _labelled(source: Source, configured: SourceSettings) -> Source:
+    if not configured.labels:
+        return source
+    from watchbell.reports.sources.labelled import labelled
+
+    return labelled(source, configured.labels)
 
 
 def _unreadable(settings: Settings, clock: Clock, options: dict[str, Any]) -> Source:

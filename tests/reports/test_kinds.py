@@ -1,5 +1,7 @@
 """What each kind of report says, from evidence that is told in full."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
@@ -103,3 +105,12 @@ def test_weekly_audit_without_proof_of_the_window_before_says_once_that_no_chang
 def test_weekly_audit_without_alerts_says_no_incidents():
     report = build(Kind.WEEKLY_AUDIT, Told())
     assert (report.verdict, report.sections[0].title) == (Verdict.OK, "No incidents")
+
+
+@pytest.mark.parametrize("timezone", ["Asia/Kolkata", "America/New_York", "UTC"])
+@pytest.mark.parametrize("kind", [Kind.DAILY_SUMMARY, Kind.WEEKLY_AUDIT, Kind.INCIDENT_WINDOW_REPLAY])
+def test_a_silence_for_ever_and_an_alert_without_a_beginning_spoil_no_report(kind, timezone):
+    for_ever = replace(SILENCE, end=datetime.max.replace(tzinfo=UTC))
+    always = replace(episode(1, None, pod="a"), start=datetime.min.replace(tzinfo=UTC))
+    report = told.build(kind, Told(episode(2, None), always, silences=(for_ever,)), timezone=timezone)
+    assert report.verdict is Verdict.ATTENTION

@@ -544,6 +544,16 @@ def test_reading_recorded_probes_ends_with_the_time_that_there_is_for_it():
         read_history(Blackbox("one", a=1), "", window, Ageing())
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e20])
+def test_a_certificate_s_end_that_no_calendar_has_is_not_known_and_spoils_no_report(value):
+    class Certified(Blackbox):
+        def ask(self, promql, at):
+            return [({"instance": "a"}, value)] if "cert_expiry" in promql else super().ask(promql, at)
+
+    report = build(Kind.SYNTHETIC_RUN, Certified("one", a=1))
+    assert (report.verdict, titles(report)) == (Verdict.OK, ["Passing"])
+
+
 def test_no_password_of_a_recorded_address_is_in_the_report():
     report = build(Kind.SYNTHETIC_RUN, Blackbox("one", **{"https://eva:hunter22@shop.test/": 0}))
     assert lines(report, "Failing")[0].startswith("https://shop.test/: ")

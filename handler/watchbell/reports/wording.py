@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from zoneinfo import ZoneInfo
 
+from watchbell.reports.analysis.hours import on_wall_clock
 from watchbell.reports.analysis.ownership import owner_label, owner_of
 from watchbell.reports.interface import AlertSummary, Episode, Silence
 
@@ -26,12 +26,12 @@ def duration(seconds: float) -> str:
 
 def moment(instant: datetime, timezone: str) -> str:
     """Return `22 Nov 07:40 IST`."""
-    return instant.astimezone(ZoneInfo(timezone)).strftime("%d %b %H:%M %Z")
+    return on_wall_clock(instant, timezone).strftime("%d %b %H:%M %Z")
 
 
 def clock_time(instant: datetime, timezone: str) -> str:
     """Return `22 Nov 07:40:12`, for lists whose heading names the zone."""
-    return instant.astimezone(ZoneInfo(timezone)).strftime("%d %b %H:%M:%S")
+    return on_wall_clock(instant, timezone).strftime("%d %b %H:%M:%S")
 
 
 def alert(labels: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ rest (https://support.pagerduty.com/pd-support/docs/operational-reviews).
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -29,7 +29,7 @@ class Hours:
 
     def part_of(self, instant: datetime, timezone: str) -> Part:
         """Return the part in which `instant` lies on the wall clock of `timezone`."""
-        local = instant.astimezone(ZoneInfo(timezone))
+        local = on_wall_clock(instant, timezone)
         minute = local.hour * 60 + local.minute
         if local.weekday() in self.working_days and _lies_in(minute, self.business):
             return Part.BUSINESS
@@ -39,9 +39,17 @@ class Hours:
 DEFAULT_HOURS = Hours()
 
 
+def on_wall_clock(instant: datetime, timezone: str) -> datetime:
+    """Return the instant in a zone; in UTC at both ends of time, which sources write for "never" and "not known"."""
+    try:
+        return instant.astimezone(ZoneInfo(timezone))
+    except OverflowError:  # 9999-12-31 east of Greenwich, 0001-01-01 west of it
+        return instant.astimezone(UTC)
+
+
 def distinct_hours(instants: Iterable[datetime], timezone: str) -> int:
     """Return how many different hours of the wall clock the instants lie in; a repeated hour counts as two."""
-    local = [instant.astimezone(ZoneInfo(timezone)) for instant in instants]
+    local = [on_wall_clock(instant, timezone) for instant in instants]
     return len({(one.date(), one.hour, one.utcoffset()) for one in local})
 
 

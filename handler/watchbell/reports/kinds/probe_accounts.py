@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -133,9 +134,16 @@ def _from_history(history: ProbeHistory, window: Window) -> ProbeAccount:
         state=history.state,
         detail=_detail(history, window),
         seconds=None if history.state in (State.FAILING, State.NOT_RUN) else samples.p95,
-        expires=None if samples.expires is None else from_epoch_seconds(samples.expires),
+        expires=_instant(samples.expires),
         gaps=_gaps(history, window),
     )
+
+
+def _instant(seconds: float | None) -> datetime | None:
+    """Return the instant of a sample; None where its value is none that a calendar has."""
+    with suppress(OverflowError, ValueError):
+        return None if seconds is None else from_epoch_seconds(seconds)
+    return None
 
 
 def _name(labels: Mapping[str, str]) -> str:

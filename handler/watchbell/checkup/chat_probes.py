@@ -3,12 +3,11 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from watchbell.checkup.checks import CREDENTIALS, DELIVERY, Check, ok, problem, warning
-from watchbell.delivery import discord_webhook, slack_webhook
+from watchbell.delivery import discord, discord_webhook, slack_webhook
 from watchbell.delivery.answers import Answer, quoted
 from watchbell.delivery.http import ChatApi
 from watchbell.delivery.interface import NotSent, Refused, Unknown
@@ -71,7 +70,7 @@ def _telegram_bot(settings: Settings, secret: str) -> _Sent:
 
 
 def _discord_bot(settings: Settings, secret: str) -> _Sent:
-    headers = {"Authorization": f"Bot {secret}", "User-Agent": _user_agent()}
+    headers = {"Authorization": f"Bot {secret}", "User-Agent": discord.user_agent()}
     return ChatApi("Discord", settings.discord_api_url).get("/users/@me", headers=headers, query={}, seconds=SECONDS)
 
 
@@ -80,15 +79,7 @@ def _discord_webhook(settings: Settings, secret: str) -> _Sent:
     if isinstance(url, Refused):
         return url
     api = ChatApi("Discord", settings.discord_api_url)
-    return api.get(url.partition("?")[0], headers={"User-Agent": _user_agent()}, query={}, seconds=SECONDS)
-
-
-def _user_agent() -> str:
-    try:
-        number = version("watchbell")
-    except PackageNotFoundError:
-        number = "0"
-    return f"DiscordBot (https://pypi.org/project/watchbell, {number})"
+    return api.get(url.partition("?")[0], headers={"User-Agent": discord.user_agent()}, query={}, seconds=SECONDS)
 
 
 def _read_slack_bot(name: str, answer: Answer) -> Check:

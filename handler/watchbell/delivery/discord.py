@@ -165,11 +165,11 @@ def _way(chat_id: str, credentials: Mapping[str, str]) -> tuple[str, dict[str, s
     """Return where to post to, and the headers: as the bot, or through a webhook, whose URL says it all."""
     if is_webhook(chat_id):
         url = discord_webhook.address(credentials)
-        return url if isinstance(url, Refused) else (url, {"User-Agent": _user_agent()})
+        return url if isinstance(url, Refused) else (url, {"User-Agent": user_agent()})
     place = discord_place(chat_id)
     if isinstance(place, Refused):
         return place
-    headers = {"Authorization": f"Bot {credentials['bot_token']}", "User-Agent": _user_agent()}
+    headers = {"Authorization": f"Bot {credentials['bot_token']}", "User-Agent": user_agent()}
     return f"/channels/{place.chat}/messages", headers
 
 
@@ -230,7 +230,7 @@ def _refusal(answer: Answer, fields: Mapping[str, Any]) -> Outcome:
     return told(NAME, meaning, said) if meaning else not_understood(NAME, answer)
 
 
-def _user_agent() -> str:
+def user_agent() -> str:
     """Discord wants this form; Cloudflare may block others."""
     try:
         number = version("watchbell")

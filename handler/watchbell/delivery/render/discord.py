@@ -11,7 +11,7 @@ from typing import Any
 from watchbell.delivery.interface import Stamp
 from watchbell.delivery.render.entries import Entry, Style
 from watchbell.delivery.render.literal import unfenced
-from watchbell.delivery.render.split import cut_to_lines, fit, split
+from watchbell.delivery.render.split import cut_to_lines, fit, split, utf16_units
 from watchbell.reports.interface import Report, Verdict
 
 #: Discord's limits; an embed counts its footer as well, up to 6,000 in all.
@@ -70,11 +70,6 @@ def without_markup(body: Mapping[str, Any]) -> dict[str, Any]:
     block = cut_to_lines(plain, lambda some: utf16_units(some) <= room)
     rest = {name: value for name, value in body.items() if name != "embeds"}
     return {**rest, "content": f"{body['content']}\n```\n{block}\n```", "flags": body.get("flags", 0) | SUPPRESS_EMBEDS}
-
-
-def utf16_units(text: str) -> int:
-    """Return the length by the widest way to count."""
-    return len(text.encode("utf-16-le")) // 2
 
 
 def escape(text: str) -> str:

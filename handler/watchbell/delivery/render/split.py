@@ -26,6 +26,11 @@ LONGEST_SHORTENED_LINE = 150
 _WIDEST_LATE_SECONDS = 10**10
 
 
+def utf16_units(text: str) -> int:
+    """Return the length as Telegram counts it, the widest way there is: beyond the basic plane counts twice."""
+    return len(text.encode("utf-16-le")) // 2
+
+
 def split(report: Report, stamp: Stamp, fits: Fits) -> tuple[Sequence[Entry], ...]:
     """Return the entries of each message; what does not fit `MOST_PARTS` messages is counted in the last."""
     widest = tuple(foot(replace(stamp, late_seconds=_WIDEST_LATE_SECONDS, repeat=True)))

@@ -9,7 +9,7 @@ from typing import Any
 from watchbell.delivery.interface import Stamp
 from watchbell.delivery.render import plain
 from watchbell.delivery.render.entries import Entry, Style
-from watchbell.delivery.render.split import fit, split
+from watchbell.delivery.render.split import fit, split, utf16_units
 from watchbell.reports.interface import Report
 
 #: In UTF-16 units, after Telegram has taken the tags out: what is left is the plain text.
@@ -48,11 +48,6 @@ def _fields(shown: Sequence[Entry]) -> dict[str, Any]:
 
 def _fits(shown: Sequence[Entry]) -> bool:
     return utf16_units(plain.text(shown)) <= LONGEST_TEXT and html(shown).count("</") <= MOST_ENTITIES
-
-
-def utf16_units(text: str) -> int:
-    """Return the length as Telegram counts it: what lies beyond the basic plane counts twice."""
-    return len(text.encode("utf-16-le")) // 2
 
 
 def html(shown: Sequence[Entry]) -> str:

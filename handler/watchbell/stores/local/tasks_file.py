@@ -11,6 +11,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from watchbell.atomic_file import sync_folder
 from watchbell.errors import ConfigError, StoreError
 from watchbell.file_lock import locked
 from watchbell.stores.interface import RawTask
@@ -104,7 +105,7 @@ class TasksFile:
                 os.fsync(stream.fileno())
                 stat = os.fstat(stream.fileno())
             temporary.replace(self.path)
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink()
@@ -129,12 +130,3 @@ def _refuse(constant: str) -> float:
 def _finite(number: str) -> float:
     value = float(number)
     return value if math.isfinite(value) else _refuse(number)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

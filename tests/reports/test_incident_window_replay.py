@@ -66,13 +66,20 @@ def test_incidents_tell_first_symptom_recovery_duration_and_peak():
     ]
 
 
-def test_alerts_without_a_common_label_are_separate_incidents():
+def test_alerts_without_a_common_name_or_label_are_separate_incidents():
     assert groups(episode(1, 2, "A", service="x"), episode(1, 2, "B", service="y")) == [["A"], ["B"]]
 
 
 @pytest.mark.parametrize("label", ["service", "job", "namespace", "instance"])
 def test_alerts_that_overlap_and_share_a_label_are_one_incident(label):
     assert groups(episode(1, 3, "A", **{label: "x"}), episode(2, 4, "B", **{label: "x"})) == [["A", "B"]]
+
+
+@pytest.mark.parametrize("label", ["service", "instance", "pod"])
+def test_one_alert_that_fires_in_many_places_at_once_is_one_incident(label):
+    at_once = [episode(2, 3, "Fan", **{label: str(number)}) for number in range(40)]
+    apart = episode(8, 9, "Fan", **{label: "x"})
+    assert [len(one) for one in groups(*at_once, apart)] == [40, 1]
 
 
 def test_an_alert_that_follows_within_five_minutes_belongs_to_the_incident():
@@ -112,7 +119,7 @@ def test_the_order_of_the_sources_changes_nothing():
 
 
 def test_fifty_thousand_alerts_are_grouped_without_comparing_each_with_each():
-    episodes = [episode(n / 5000, n / 5000 + 0.1, job=str(n % 50), pod=str(n)) for n in range(50_000)]
+    episodes = [episode(n / 5000, n / 5000 + 0.1, f"A{n % 50}", job=str(n % 50), pod=str(n)) for n in range(50_000)]
     assert len(incidents(episodes, (), WINDOW)) == 50
 
 
@@ -205,13 +212,107 @@ def test_stretches_without_watching_are_flagged_and_in_the_list():
     assert ("21 Nov 11:00:00", "+1 h", "prometheus", "no samples, for 1 h", "") in section(report, "Timeline").rows
 
 
-def test_a_long_list_leaves_out_usual_noise_first_and_says_how_many_more():
+def noisy_day():
+    """Sixty short warnings one after the other, forty pages at once, one that still fires, and one that always does."""
+    warnings = [episode(4 + n / 10, 4.05 + n / 10, f"Many{n}", pod=str(n), severity="warning") for n in range(60)]
+    pages = [episode(12, 12.5, "Fan", instance=str(n), severity="page") for n in range(40)]
+    live = [episode(22 + n / 60, None, "Still", instance=f"s{n}", severity="critical") for n in range(30)]
+    chronic = [episode(-9, None, f"Chronic{n}", severity="warning") for n in range(40)]
+    return [*warnings, *pages, *live, *chronic]
+
+
+def test_of_many_incidents_those_that_still_fire_or_are_urgent_are_shown_in_the_order_of_time():
+    table = section(replay(Told(*noisy_day())), "Incidents")
+    assert (len(table.rows), [row[0] for row in table.rows]) == (20, [f"Incident {n}" for n in range(1, 21)])
+    assert [row[1] for row in table.rows] == sorted(row[1] for row in table.rows)
+    assert [(row[6].split()[0], row[2], row[4]) for row in table.rows[-2:]] == [
+        ("Fan", "21 Nov 21:30:00", "40"),
+        ("Still", "not yet", "30"),
+    ]
+    assert table.lines[-1] == (
+        "Shown: 20 of 102 incidents, first what still fires, then what is urgent, then what fired longest; "
+        "left out: 82, of them 22 still firing, 0 urgent"
+    )
+
+
+def test_what_is_urgent_comes_before_what_fires_since_long_ago_and_is_not():
+    chronic = [episode(-9, None, f"Chronic{n}", severity="warning") for n in range(40)]
+    urgent = [episode(-9, None, "Old", severity="page"), episode(1, 2, "Brief", severity="page")]
+    found = [row[6].split()[0] for row in section(replay(Told(*chronic, *urgent)), "Incidents").rows]
+    assert {"Old", "Brief"} <= set(found)
+
+
+def test_of_equal_sort_the_incidents_that_fired_longest_are_shown():
+    short = [episode(n / 2, n / 2 + 0.1, f"Short{n}") for n in range(30)]
+    long = [episode(n / 2 + 0.2, n / 2 + 0.4, f"Long{n}") for n in range(20)]
+    found = [row[6] for row in section(replay(Told(*short, *long)), "Incidents").rows]
+    assert found == [f"Long{n}" for n in range(20)]
+
+
+def test_a_long_list_shows_the_beginning_and_the_end_of_each_incident_that_is_shown():
+    report = replay(Told(*noisy_day()))
+    rows = section(report, "Timeline").rows
+    assert len(rows) == 100
+    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
+    incidents_with_signals = {
+        row[0].removeprefix("Incident ")
+        for row in section(report, "Incidents").rows
+        if not row[6].startswith("Chronic")  # which neither began nor ended in the window
+    }
+    assert {row[4] for row in rows} >= incidents_with_signals
+    of_the_live_one = [row[0] for row in rows if row[3].startswith("Still")]
+    assert (of_the_live_one[0], of_the_live_one[-1]) == ("22 Nov 07:00:00", "22 Nov 07:29:00")
+
+
+def test_a_long_list_says_how_many_lines_of_which_sort_are_left_out():
     noise = [episode(n / 3, n / 3 + 0.1, "Flappy", job="x") for n in range(-60, 60)]
     real = [episode(n / 3, n / 3 + 0.1, "Real", pod=str(n)) for n in range(60)]
+    big = [episode(12, 13, f"Big{n}", service="s", severity="page") for n in range(45)]
+    events = [Event(at=hour(n / 9), source="p", text="restarted") for n in range(90)]
+
+    def left_out(*episodes, events=()):
+        table = section(replay(Told(*episodes, events=events)), "Timeline")
+        assert not [row for row in table.rows if row[4] == "usual"]
+        assert len(table.rows) == 100
+        return table.lines[1:]
+
+    assert left_out(*noise, *real) == (
+        "Shown: 100 of 240 lines; left out: 120 of usual alerts, 20 of incidents not listed",
+    )
+    assert left_out(*real, *big) == (
+        "Shown: 100 of 210 lines; left out: 82 of incidents not listed, 28 from the middle of incidents",
+    )
+    assert left_out(*big, events=events) == (
+        "Shown: 100 of 180 lines; left out: 40 of silences and other events, 40 from the middle of incidents",
+    )
+
+
+def test_a_list_that_fits_shows_everything():
+    noise = [episode(n, n + 0.1, "Flappy", job="x") for n in range(-20, 20)]
+    real = [episode(n / 2, n / 2 + 0.1, f"Real{n}") for n in range(30)]
     table = section(replay(Told(*noise, *real)), "Timeline")
-    assert len(table.rows) == 100
-    assert not [row for row in table.rows if row[4] == "usual"]
-    assert table.lines[1:] == ("Left out: 120 lines of usual alerts", "Shown: 100 of 120 lines")
+    assert (len(table.rows), table.lines[1:]) == (100, ())
+    assert [row[4] for row in table.rows].count("unlisted") == 20
+    assert [row[4] for row in table.rows].count("usual") == 40
+
+
+def test_a_first_signal_that_is_not_shown_is_told_by_its_time():
+    first = [episode(1 + n / 100, 1 + n / 100 + 0.005, f"Tiny{n}") for n in range(99)]
+    big = [episode(12, 13, f"Big{n}", service=str(n), severity="page") for n in range(55)]
+    assert lines(replay(Told(*first, *big)), "Timeline")[0] == (
+        "Times in UTC; the offset counts from the first signal, 21 Nov 10:00:00."
+    )
+
+
+def test_what_is_worth_a_remark_is_told_of_the_heaviest_incidents():
+    warnings = [
+        one
+        for n in range(12)
+        for one in (episode(n, n + 0.9, "A", service=str(n)), episode(n + 0.1, n + 0.2, "B", service=str(n)))
+    ]
+    live = (episode(20, None, "C", service="s", severity="page"), episode(22, None, "D", service="s"))
+    said = lines(replay(Told(*warnings, *live)), "Incidents")
+    assert any("nothing began or ended for 2 h" in line for line in said)
 
 
 def test_a_window_without_alerts_is_an_empty_list_and_no_incident():

@@ -1,9 +1,9 @@
 """Alerts grouped into incidents, by overlap in time and common labels. It orders and groups; it claims no cause.
 
 The rule: two alerts belong together when one begins while the other fires, or within five minutes after, and both have
-the same value of `service`, `job`, `namespace` or `instance`; an incident is whatever hangs together so. An alert with
-none of these labels goes by its `cluster`, and without that by its name. Alerts that fired through the whole window
-would tie everything together, so they are grouped only among themselves.
+the same name, or the same value of `service`, `job`, `namespace` or `instance`; an incident is whatever hangs together
+so. An alert with none of these labels goes by its `cluster`, too. Alerts that fired through the whole window would tie
+everything together, so they are grouped only among themselves.
 """
 
 from collections import Counter, defaultdict
@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from watchbell.errors import SourceError
 from watchbell.reports.analysis import matchers
-from watchbell.reports.findings import RuleKey, is_urgent, rule_key
+from watchbell.reports.findings import RuleKey, firing_seconds, is_urgent, rule_key
 from watchbell.reports.interface import Episode, Silence, Window
 
 GROUPING_LABELS = ("service", "job", "namespace", "instance")
@@ -40,6 +40,9 @@ class Incident:
     peak: int  # most alerts that fired at one time within the window
     silences: tuple[Silence, ...]  # in force meanwhile, and matching one of its alerts
     quiet: tuple[Span, ...]  # stretches over LONG_QUIET between two of its signals; of one alert there are none
+    firing_seconds: float  # of all its alerts together, within the window
+    is_urgent: bool  # one of its alerts is
+    fires_throughout: bool  # nothing of it began or ended in the window
 
 
 def incidents(episodes: Iterable[Episode], silences: Sequence[Silence], window: Window) -> tuple[Incident, ...]:
@@ -49,6 +52,19 @@ def incidents(episodes: Iterable[Episode], silences: Sequence[Silence], window: 
     others = [one for one in ordered if not _fires_throughout(one, window)]
     found = [_incident(group, silences, window) for some in (others, throughout) for group in _groups(some)]
     return tuple(sorted(found, key=lambda one: (one.first_symptom, _order(one.episodes[0]))))
+
+
+def weightiest_first(found: Iterable[Incident]) -> list[Incident]:
+    """Return what still fires first, then what is urgent, then what fired longest; of equals the older one.
+
+    What fired all through the window and is not urgent tells little of the window: it comes after what is urgent.
+    """
+    return sorted(found, key=_weight, reverse=True)
+
+
+def _weight(one: Incident) -> tuple[bool, bool, float]:
+    is_live = one.recovered is None and (one.is_urgent or not one.fires_throughout)
+    return is_live, one.is_urgent, one.firing_seconds
 
 
 def usual(now: Sequence[Episode], before: Sequence[Episode], ratio: float) -> set[RuleKey]:
@@ -66,11 +82,14 @@ def usual(now: Sequence[Episode], before: Sequence[Episode], ratio: float) -> se
 
 
 def place(labels: Collection[Place]) -> set[Place]:
-    """Return what an alert is grouped by: label and value."""
+    """Return what an alert is grouped by: labels and their values."""
     known = dict(labels)
     found = {(name, known[name]) for name in GROUPING_LABELS if known.get(name)}
-    rest = "cluster" if known.get("cluster") else "alertname"
-    return found or {(rest, known.get(rest, ""))}
+    if not found and known.get("cluster"):
+        found = {("cluster", known["cluster"])}
+    if not found or known.get("alertname"):
+        found.add(("alertname", known.get("alertname", "")))
+    return found
 
 
 def _groups(episodes: Sequence[Episode]) -> list[list[Episode]]:
@@ -111,6 +130,9 @@ def _incident(group: list[Episode], silences: Sequence[Silence], window: Window)
         peak=_peak(group, window),
         silences=tuple(in_force),
         quiet=_quiet(group) if len(group) > 1 else (),
+        firing_seconds=sum(firing_seconds(one, window) for one in group),
+        is_urgent=any(is_urgent(one.labels) for one in group),
+        fires_throughout=all(_fires_throughout(one, window) for one in group),
     )
 
 

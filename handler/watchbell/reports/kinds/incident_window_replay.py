@@ -9,20 +9,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from watchbell.reports import wording
-from watchbell.reports.analysis.incidents import Incident, incidents, usual
+from watchbell.reports.analysis.incidents import Incident, incidents, usual, weightiest_first
 from watchbell.reports.findings import Findings, RuleKey, find, judge, rule_key
 from watchbell.reports.interface import Episode, Event, Number, Report, Section, Window
 from watchbell.reports.kinds.material import Material, headline, refuse_failed
-from watchbell.reports.kinds.timeline import USUAL, entries, first_signal, timeline
+from watchbell.reports.kinds.timeline import UNLISTED, USUAL, entries, first_signal, timeline
 
 TITLE = "Incident window replay"
 CHANGES_BEFORE = timedelta(hours=2)
 MOST_LINES = 10
 MOST_INCIDENTS = 20
+MOST_REMARKS = 9
 MOST_QUIET = 2
 FIGURES = ("incidents", "new", "still firing", "resolved")
 THE_RULE = (
-    "An incident: alerts that overlap or follow within 5 minutes, and share a service, job, namespace or instance."
+    "An incident: alerts that overlap or follow within 5 minutes, and share a name, service, job, namespace or "
+    "instance."
 )
 
 
@@ -37,7 +39,19 @@ class _Replay:
     before: Findings
     previous: Findings
     usual: tuple[Episode, ...]
-    incidents: tuple[Incident, ...]
+    incidents: tuple[Incident, ...]  # the first symptom first
+
+    @property
+    def weightiest(self) -> list[Incident]:
+        """All of them, the one to read first at the head."""
+        return weightiest_first(self.incidents)
+
+    @property
+    def listed(self) -> dict[str, Incident]:
+        """Those that the report has room for, by their numbers in the order of time."""
+        chosen = {id(one) for one in self.weightiest[:MOST_INCIDENTS]}
+        kept = [one for one in self.incidents if id(one) in chosen]
+        return {str(number): one for number, one in enumerate(kept, 1)}
 
 
 def build(material: Material) -> Report:
@@ -105,11 +119,12 @@ def _figures(findings: Findings, found: Sequence[Incident]) -> dict[str, float]:
 
 def _sections(replay: _Replay) -> tuple[Section, ...]:
     window = replay.findings.window
-    groups = {str(number): incident.episodes for number, incident in enumerate(replay.incidents, 1)}
-    found = entries(replay.findings, {**groups, USUAL: replay.usual})
+    numbers = {id(one): number for number, one in replay.listed.items()}
+    groups = [(numbers.get(id(one), UNLISTED), one.episodes) for one in replay.weightiest]
+    found = entries(replay.findings, [*groups, (USUAL, replay.usual)])
     return (
         *_changes(replay, first_signal(found) or window.start),
-        *_incidents(replay.incidents, window),
+        *_incidents(replay),
         *_gaps(replay),
         *_noise(replay),
         timeline(found, window),
@@ -135,27 +150,32 @@ def _changes(replay: _Replay, signal: datetime) -> tuple[Section, ...]:
     return (Section(title="Changes in the 2 hours before", lines=wording.capped(lines, MOST_LINES) or nothing),)
 
 
-def _incidents(found: Sequence[Incident], window: Window) -> tuple[Section, ...]:
-    if not found:
+def _incidents(replay: _Replay) -> tuple[Section, ...]:
+    if not replay.incidents:
         return ()
-    rows = tuple(_row(number, one, window) for number, one in enumerate(found[:MOST_INCIDENTS], 1))
-    lines = [f"Times in {window.timezone}. {THE_RULE}"]
-    for number, one in enumerate(found[:MOST_INCIDENTS], 1):
-        lines += [f"Incident {number}: {line}" for line in _remarks(one, window)]
+    window = replay.findings.window
+    rows = tuple(_row(number, one, window) for number, one in replay.listed.items())
     return (
         Section(
             title="Incidents",
-            lines=(
-                *wording.capped(lines, MOST_LINES),
-                *wording.shown(len(rows), len(found), "incident"),
-            ),
+            lines=(f"Times in {window.timezone}. {THE_RULE}", *_remarks(replay), *_left_out(replay)),
             columns=("incident", "first symptom", "recovery", "duration", "alerts", "peak", "began with"),
             rows=rows,
         ),
     )
 
 
-def _row(number: int, one: Incident, window: Window) -> tuple[str, ...]:
+def _left_out(replay: _Replay) -> Iterable[str]:
+    """Yield how many incidents have no row, and what they are."""
+    rest = replay.weightiest[MOST_INCIDENTS:]
+    if rest:
+        (shown,) = wording.shown(MOST_INCIDENTS, len(replay.incidents), "incident")
+        firing, urgent = sum(one.recovered is None for one in rest), sum(one.is_urgent for one in rest)
+        which = "first what still fires, then what is urgent, then what fired longest"
+        yield f"{shown}, {which}; left out: {len(rest)}, of them {firing} still firing, {urgent} urgent"
+
+
+def _row(number: str, one: Incident, window: Window) -> tuple[str, ...]:
     lasting = wording.duration(((one.recovered or window.end) - one.first_symptom).total_seconds())
     first = min(one.episodes, key=lambda episode: episode.active_at or episode.start)
     return (
@@ -169,8 +189,21 @@ def _row(number: int, one: Incident, window: Window) -> tuple[str, ...]:
     )
 
 
-def _remarks(one: Incident, window: Window) -> Iterable[str]:
-    """Yield what the table has no room for: silences in force, and long stretches in which nothing changed."""
+def _remarks(replay: _Replay) -> tuple[str, ...]:
+    """Return what the table has no room for, of the heaviest incidents where that is too much for all."""
+    numbers = {id(one): int(number) for number, one in replay.listed.items()}
+    window = replay.findings.window
+    found = [
+        (numbers[id(one)], place, f"Incident {numbers[id(one)]}: {said}")
+        for one in replay.weightiest[:MOST_INCIDENTS]
+        for place, said in enumerate(_remarks_on(one, window))
+    ]
+    more = [f"and {len(found) - MOST_REMARKS} more"] if len(found) > MOST_REMARKS else []
+    return (*(line for *_, line in sorted(found[:MOST_REMARKS])), *more)
+
+
+def _remarks_on(one: Incident, window: Window) -> Iterable[str]:
+    """Yield silences in force, and long stretches in which nothing changed."""
     for silence in one.silences[:MOST_QUIET]:
         yield f"silence in force: {wording.silence(silence, window.timezone)}"
     for start, end in one.quiet[:MOST_QUIET]:

@@ -1,6 +1,11 @@
-"""One list in the order of time over everything that sources tell of a window: alerts, silences, restarts, gaps."""
+"""One list in the order of time over everything that sources tell of a window: alerts, silences, restarts, gaps.
 
-from collections.abc import Mapping, Sequence
+A list that is too long loses usual noise first, then the lightest of the incidents that have no row in the table of
+incidents, then the middle of the others: of each its beginning and its end stay longest, the heaviest's longest of all.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,16 +15,24 @@ from watchbell.reports.interface import Episode, Section, Window
 
 MOST_ROWS = 100
 USUAL = "usual"  # the mark of alerts that are usual noise
+UNLISTED = "unlisted"  # the mark of those incidents that the table of incidents has no room for
+#: How what is left out is told of, by its mark; all others are the numbers of incidents.
+_SORTS = {USUAL: "of usual alerts", UNLISTED: "of incidents not listed", "": "of silences and other events"}
+_LISTED = "from the middle of incidents"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Entry:
-    """Something that happened. `mark` is the number of its incident, or USUAL."""
+    """Something that happened. `mark` is the number of its incident, UNLISTED or USUAL; `place` is its incident's.
+
+    The heaviest incident has the place 0, as has what belongs to none.
+    """
 
     at: datetime
     event: str
     what: str
     mark: str = ""
+    place: int = 0
 
     @property
     def is_signal(self) -> bool:
@@ -27,10 +40,15 @@ class Entry:
         return self.event in ("pending", "firing") and self.mark != USUAL
 
 
-def entries(findings: Findings, groups: Mapping[str, Sequence[Episode]]) -> list[Entry]:
-    """Return what happened within the window, oldest first; `groups` hold all its episodes, by their mark."""
+def entries(findings: Findings, groups: Iterable[tuple[str, Sequence[Episode]]]) -> list[Entry]:
+    """Return what happened within the window, oldest first.
+
+    `groups` hold all its episodes, each group with its mark, the heaviest incident first.
+    """
     window = findings.window
-    found = [entry for mark, group in groups.items() for one in group for entry in _of_alert(one, mark)]
+    found = [
+        entry for place, (mark, group) in enumerate(groups) for one in group for entry in _of_alert(one, mark, place)
+    ]
     for silence in findings.silences:
         what = wording.silence(silence, window.timezone)
         found += [Entry(at=silence.start, event="silenced", what=what)]
@@ -48,30 +66,55 @@ def first_signal(found: Sequence[Entry]) -> datetime | None:
 
 
 def timeline(found: Sequence[Entry], window: Window) -> Section:
-    """Return the list as a table, with the distance of each entry from the first signal; usual noise yields first."""
+    """Return the list as a table, with the distance of each entry from the first signal."""
     zero = first_signal(found)
-    shown = [one for one in found if one.mark != USUAL] if len(found) > MOST_ROWS else list(found)
+    shown = _shown(found)
     rows = tuple(
         (wording.clock_time(one.at, window.timezone), _offset(one.at, zero), one.event, one.what, one.mark)
-        for one in shown[:MOST_ROWS]
+        for one in shown
     )
-    lines = [f"Times in {window.timezone}; the offset counts from the first signal."]
+    signal = "the first signal"
+    if zero is not None and all(one.at != zero for one in shown):
+        signal += f", {wording.clock_time(zero, window.timezone)}"
+    lines = [f"Times in {window.timezone}; the offset counts from {signal}."]
     if not found:
         lines = ["No alert and no silence began or ended in this window."]
-    if len(found) > len(shown):
-        lines.append(f"Left out: {wording.many(len(found) - len(shown), 'line')} of usual alerts")
-    lines += wording.shown(len(rows), len(shown), "line")
+    if len(shown) < len(found):
+        lines.append(f"{wording.shown(len(shown), len(found), 'line')[0]}; left out: {_left_out(found, shown)}")
     columns = ("time", "offset", "", "", "incident")  # what has no name here needs none
     return Section(title="Timeline", lines=tuple(lines), columns=columns if rows else (), rows=rows)
 
 
-def _of_alert(one: Episode, mark: str) -> list[Entry]:
+def _shown(found: Sequence[Entry]) -> list[Entry]:
+    """Return at most MOST_ROWS of them in their order."""
+    if len(found) <= MOST_ROWS:
+        return list(found)
+    rest = [one for one in found if one.mark != USUAL]
+    together: dict[tuple[str, int], list[Entry]] = defaultdict(list)
+    for one in rest:
+        together[one.mark, one.place].append(one)
+    depths = [
+        (one.mark == UNLISTED, min(number, len(group) - 1 - number), one.place, one)
+        for group in together.values()
+        for number, one in enumerate(group)
+    ]
+    return sorted(one for *_, one in sorted(depths)[:MOST_ROWS])
+
+
+def _left_out(found: Sequence[Entry], shown: Sequence[Entry]) -> str:
+    """Return how many of which sort are not shown."""
+    missing = Counter(_SORTS.get(one.mark, _LISTED) for one in found)
+    missing.subtract(_SORTS.get(one.mark, _LISTED) for one in shown)
+    return ", ".join(f"{missing[sort]} {sort}" for sort in (*_SORTS.values(), _LISTED) if missing[sort])
+
+
+def _of_alert(one: Episode, mark: str, place: int) -> list[Entry]:
     what = wording.alert(one.labels)
-    found = [Entry(at=one.start, event="firing", what=what, mark=mark)]
+    found = [Entry(at=one.start, event="firing", what=what, mark=mark, place=place)]
     if one.active_at is not None and one.active_at < one.start:
-        found.append(Entry(at=one.active_at, event="pending", what=what, mark=mark))
+        found.append(Entry(at=one.active_at, event="pending", what=what, mark=mark, place=place))
     if one.end is not None:
-        found.append(Entry(at=one.end, event="resolved", what=what, mark=mark))
+        found.append(Entry(at=one.end, event="resolved", what=what, mark=mark, place=place))
     return found
 
 

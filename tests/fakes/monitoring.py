@@ -166,6 +166,23 @@ def slow_drip(handler: "_Handler", server: FakeMonitoring) -> None:
         handler.wfile.flush()
 
 
+def header_drip(handler: "_Handler", server: FakeMonitoring) -> None:
+    """The same before there is any answer: a header without an end."""
+    _drip(handler, server, b"HTTP/1.1 200 OK\r\nX-Padding: ")
+
+
+def chunk_drip(handler: "_Handler", server: FakeMonitoring) -> None:
+    """The same between two pieces of an answer: the length of a chunk, with an extension without an end."""
+    _drip(handler, server, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n \r\n1;")
+
+
+def _drip(handler: "_Handler", server: FakeMonitoring, beginning: bytes) -> None:
+    handler.wfile.write(beginning)
+    while not server.stopping.wait(0.05):
+        handler.wfile.write(b"a")
+        handler.wfile.flush()
+
+
 def huge_body(handler: "_Handler", server: FakeMonitoring) -> None:
     """Far more than anybody asked for."""
     handler.begin(200, "application/json", 10**12)

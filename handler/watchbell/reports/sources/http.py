@@ -4,8 +4,10 @@ Every failure is a SourceError of one line that names the address without user, 
 """
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Unpack
 
@@ -38,8 +40,55 @@ class Deadline:
         """Return the seconds left; raises SourceError when there are none."""
         left = self._end - self._clock.monotonic()
         if left <= 0:
-            raise SourceError(f"gave no complete answer within {self.seconds:g} s")
+            raise self.passed
         return left
+
+    @property
+    def passed(self) -> SourceError:
+        """Return what is said when there are none left."""
+        return SourceError(f"gave no complete answer within {self.seconds:g} s")
+
+
+class _End:
+    """Ends one request's connection at the deadline: httpx limits each wait and not their sum, so a byte now and then
+    would go on for ever.
+    """
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._has_come = False
+        self._socket: socket.socket | None = None
+        self._timer = threading.Timer(deadline.remaining(), self._come)
+        self._timer.daemon = True
+
+    def begin(self) -> None:
+        """The request is sent now."""
+        self._timer.start()
+
+    def follow(self, event: str, details: Mapping[str, Any]) -> None:
+        """Know the connection that httpcore makes; one that is made too late is of no use."""
+        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self._socket = details["return_value"].get_extra_info("socket")
+            self._hang_up()
+
+    def cancel(self) -> None:
+        """The request is over."""
+        self._timer.cancel()
+
+    def refuse(self) -> None:
+        """Raise SourceError when the end has come: what was being read then is not whole, whatever it looks like."""
+        if self._has_come:
+            raise self._deadline.passed
+
+    def _come(self) -> None:
+        self._has_come = True
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._has_come and self._socket is not None:
+            with suppress(OSError):
+                # Not SSLSocket's own, which takes the encryption away from under a reading thread.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 class JsonReader:
@@ -72,10 +121,10 @@ class JsonReader:
 
     def begin(self, path: str, form: Form, deadline: Deadline) -> "Coming":
         """Return the answer to a form sent by POST once it begins to come; a refusal is raised already."""
-        response = self._send("POST", path, deadline, data=form)
+        response, end = self._send("POST", path, deadline, data=form)
         if not response.is_success:
-            _parse(response, self._taken(response, deadline), self.address, path)
-        return Coming(response, lambda: self._taken(response, deadline), self.address, path)
+            _parse(response, self._taken(response, end, deadline), self.address, path)
+        return Coming(response, lambda: self._taken(response, end, deadline), end.cancel, self.address, path)
 
     def look(self, path: str, deadline: Deadline) -> tuple[httpx.Response, bytes]:
         """Return the answer to a GET as it is, whatever its status; raises SourceError where there is none."""
@@ -86,31 +135,39 @@ class JsonReader:
         return _parse(response, body, self.address, path)
 
     def _exchange(self, method: str, path: str, deadline: Deadline, **content: Any) -> tuple[httpx.Response, bytes]:
-        response = self._send(method, path, deadline, **content)
-        return response, self._taken(response, deadline)
+        response, end = self._send(method, path, deadline, **content)
+        return response, self._taken(response, end, deadline)
 
-    def _send(self, method: str, path: str, deadline: Deadline, **content: Any) -> httpx.Response:
+    def _send(self, method: str, path: str, deadline: Deadline, **content: Any) -> tuple[httpx.Response, _End]:
         if self._url is None:
             raise SourceError("its address is not usable; write it like http://host:9090")
         seconds = min(REQUEST_SECONDS, deadline.remaining())
         timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
+        url = self._url.copy_with(path=self._url.path.rstrip("/") + path, query=None)
+        end = _End(deadline)
         try:
-            url = self._url.copy_with(path=self._url.path.rstrip("/") + path, query=None)
             client = self._connect(url)
-            return client.send(client.build_request(method, url, timeout=timeout, **content), stream=True)
-        except httpx.HTTPError as error:
+            trace = {"trace": end.follow}
+            request = client.build_request(method, url, timeout=timeout, extensions=trace, **content)
+            end.begin()
+            return client.send(request, stream=True), end
+        except (httpx.HTTPError, UnicodeError) as error:
+            end.cancel()
+            end.refuse()
             raise SourceError(self._what_broke(error, seconds)) from None
-        except UnicodeError:
-            raise SourceError(f"the request to {self.address} cannot be sent: a header or token is not ASCII") from None
 
-    def _taken(self, response: httpx.Response, deadline: Deadline) -> bytes:
+    def _taken(self, response: httpx.Response, end: _End, deadline: Deadline) -> bytes:
         """Return the body, and close the connection."""
         try:
-            return self._body(response, deadline)
+            body = self._body(response, deadline)
         except httpx.HTTPError as error:
+            end.refuse()
             raise SourceError(self._what_broke(error, min(REQUEST_SECONDS, deadline.seconds))) from None
         finally:
+            end.cancel()
             response.close()
+        end.refuse()
+        return body
 
     def _connect(self, url: httpx.URL) -> httpx.Client:
         with self._lock:
@@ -139,7 +196,7 @@ class JsonReader:
             deadline.remaining()
         return b"".join(chunks)
 
-    def _what_broke(self, error: httpx.HTTPError, seconds: float) -> str:
+    def _what_broke(self, error: httpx.HTTPError | UnicodeError, seconds: float) -> str:
         # NOTE: never str(error): httpx puts header values, and so tokens, into some messages.
         if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
             return f"cannot connect to {self.address}: {_connect_reason(error)}"
@@ -151,6 +208,8 @@ class JsonReader:
             return f"{self.address} broke off its answer"
         if isinstance(error, httpx.LocalProtocolError):
             return f"the request to {self.address} cannot be sent: a header or token holds an illegal character"
+        if isinstance(error, UnicodeError):
+            return f"the request to {self.address} cannot be sent: a header or token is not ASCII"
         return f"the request to {self.address} failed ({type(error).__name__})"
 
 
@@ -160,6 +219,7 @@ class Coming:
 
     response: httpx.Response
     take: Callable[[], bytes]
+    cancel: Callable[[], None]
     address: str
     path: str
 
@@ -169,6 +229,7 @@ class Coming:
 
     def leave(self) -> None:
         """Close the connection of an answer that nobody wants any more."""
+        self.cancel()
         self.response.close()
 
 

@@ -41,6 +41,7 @@ class Told:
         self._status, self._since = status, since
         self._answers = more.get("answers") or {}
         self._rules = tuple(more.get("rules") or ())
+        self._down = more.get("down")  # from and to which hour it was not scraping
 
     def read(self, start, end):
         self.reads.append((start, end))
@@ -59,6 +60,8 @@ class Told:
         return self._answer(promql)
 
     def ask_range(self, promql, start, end, *, step):
+        if promql.startswith("max(max_over_time(") and promql not in self._answers:
+            return scraped(start, end, step, self._down)
         found = self._answer(promql)
         return found(start, end, step) if callable(found) else found
 
@@ -67,6 +70,13 @@ class Told:
         if promql not in self._answers:
             raise SourceError("no such metric")
         return self._answers[promql]
+
+
+def scraped(start, end, step, down=None):
+    """Return what tells that a target was scraped at each step, but between two hours of the window."""
+    times = [start + step * n for n in range(int((end - start) / step) + 1)]
+    kept = [at.timestamp() for at in times if not down or not hour(down[0]) < at < hour(down[1])]
+    return [({}, [(at, 1.0) for at in kept])] if kept else []
 
 
 class Ageing(SystemClock):

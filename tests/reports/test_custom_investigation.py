@@ -8,8 +8,9 @@ from fakes.told import END, START, Ageing, Told, build, episode, lines, section,
 from watchbell.errors import SourceError
 from watchbell.reports.analysis.matchers import MOST_PATTERN, MOST_VALUE, parse
 from watchbell.reports.analysis.questions import Query, longest_stretch
-from watchbell.reports.interface import AlertRule, CoverageStatus, Verdict, Window
+from watchbell.reports.interface import AlertRule, CoverageStatus, Event, Verdict, Window
 from watchbell.reports.kinds.answers import answer_all
+from watchbell.reports.kinds.scraping import look_back
 from watchbell.tasks import Kind
 
 
@@ -104,7 +105,7 @@ def test_questions_end_with_the_time_that_there_is_for_them():
     told = Told(answers={"p99": [({}, 0.1)]})
     window = Window(start=START, end=END, timezone="UTC")
     queries = [Query(name=str(n), promql="p99", above=0.5, below=None) for n in range(20)]
-    problems = [one.problem for one in answer_all(queries, [told], window, Ageing())]
+    problems = [one.problem for one in answer_all(queries, [told], window, Ageing(), lambda *_: False)]
     assert problems.count(None) == 2
     assert [one for one in problems if one][-1].endswith(" came after 120 s of other questions")
 
@@ -132,11 +133,9 @@ def test_a_stretch_that_is_too_short_is_shown_but_not_met():
 
 
 def test_a_series_that_ended_says_since_when_there_is_no_data():
-    def ends(at):
-        return 1.0 if at <= START + timedelta(hours=10) else None
-
-    query = {"name": "busy", "promql": "busy", "above": 2, "for_minutes": 60}
-    report = ask(Told(answers={"busy": grid(gone=ends)}), queries=[query])
+    series = grid(gone=between(0, 10), there=lambda at: 1.0)
+    report = ask(Told(answers={"busy": series}), queries=[BUSY])
+    assert report.verdict is Verdict.OK  # a pod is gone, others answered all the time
     assert lines(report, "busy")[1] == "job=gone: last 1, min 1, max 1, no data since 21 Nov 19:00 UTC"
 
 
@@ -172,6 +171,124 @@ def test_points_are_never_more_than_prometheus_allows():
     window = (END - timedelta(days=31), END)
     build(Kind.CUSTOM_INVESTIGATION, Told(answers={"busy": points}), params={"queries": [query]}, window=window)
     assert asked[0] <= 11_000
+
+
+# Proof of watching
+
+
+def between(first, last):
+    """Return a value that there is between two hours of the window only."""
+    return lambda at: 1.0 if first <= (at - START) / timedelta(hours=1) <= last else None
+
+
+BUSY = {"name": "busy", "promql": "busy", "above": 2, "for_minutes": 60}
+WHOLE = {"busy": grid(api=lambda at: 1.0)}
+SAMPLED = {"now": [({}, 0.0)], "max_over_time(p99[2h])": [({}, 0.1)]}
+SIGNS_NOW = {"prometheus_build_info": [], "up": [({}, 1.0)]}
+NOW = {"name": "now", "promql": "now", "above": 1}
+TWO_HOURS = {"name": "two hours", "promql": "max_over_time(p99[2h])", "above": 1}
+
+
+@pytest.mark.parametrize(
+    ("query", "down", "is_proven"),
+    [
+        (BUSY, None, True),
+        (BUSY, (20, 25), False),  # down at the end of the window
+        (BUSY, (3, 5), False),
+        (BUSY, (-1, 1), False),
+        (BUSY, (3, 3.05), True),  # a restart
+        (NOW, (3, 5), True),  # a value at the window's end is about nothing before it
+        (NOW, (20, 25), False),
+        (NOW, (20, 23.95), True),
+        (TWO_HOURS, (21, 21.5), True),
+        (TWO_HOURS, (22.5, 23), False),
+        (TWO_HOURS, (20, 25), False),
+    ],
+)
+def test_a_source_that_was_down_when_a_question_looks_at_is_no_all_clear(query, down, is_proven):
+    told = Told(answers=WHOLE | SAMPLED | SIGNS_NOW, down=down, status=CoverageStatus.UNPROVEN)
+    report = ask(told, queries=[query])
+    assert report.verdict is (Verdict.OK if is_proven else Verdict.UNKNOWN)
+    assert [one.status for one in report.coverage] == [CoverageStatus.OK if is_proven else CoverageStatus.UNPROVEN]
+    if not is_proven:
+        assert report.reason.startswith("pipeline unavailable: told: no samples between 2026-11-2")
+        assert report.numbers[0].value is None
+
+
+def test_a_hole_is_told_with_its_ends_and_once_for_all_questions():
+    told = Told(answers=WHOLE, down=(3, 5), status=CoverageStatus.UNPROVEN)
+    report = ask(told, queries=[BUSY, {**BUSY, "name": "again"}])
+    assert report.source_error == "told: no samples between 2026-11-21T12:00Z and 2026-11-21T14:00Z"
+    assert told.asked == ["busy", "busy"]
+
+
+def test_a_threshold_that_was_crossed_before_a_hole_is_shown():
+    told = Told(answers={"busy": grid(api=beyond(3, 6))}, down=(20, 25), status=CoverageStatus.UNPROVEN)
+    report = ask(told, queries=[BUSY])
+    assert report.verdict is Verdict.UNKNOWN
+    assert lines(report, "busy")[0] == "1 of 1 series above 2 for at least 1 h in the window"
+
+
+def test_an_optional_source_that_was_down_is_named_as_not_checked():
+    spare = {"name": "spare", "required": False, "status": CoverageStatus.UNPROVEN}
+    report = ask(Told(answers=WHOLE), Told(answers=WHOLE, down=(3, 5), **spare), queries=[BUSY])
+    assert report.verdict is Verdict.OK
+    assert "busy: spare: no samples between 2026-11-21T12:00Z and 2026-11-21T14:00Z" in lines(report, "Not checked")
+    assert [one.status for one in report.coverage] == [CoverageStatus.OK, CoverageStatus.UNPROVEN]
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 10), (5, 24), (0, 0.1)])
+def test_a_question_over_the_window_that_had_no_answer_for_long_is_no_all_clear(first, last):
+    report = ask(Told(answers={"busy": grid(gone=between(first, last))}), queries=[BUSY])
+    assert report.verdict is Verdict.UNKNOWN
+    assert "told: 'busy' has no data between" in report.reason
+    assert report.reason.endswith("where that means 0, add `or vector(0)`")
+    assert [one.status for one in report.coverage] == [
+        CoverageStatus.OK
+    ]  # it is the question's fault, not the source's
+
+
+def test_series_that_take_turns_are_an_answer_all_the_time():
+    pods = grid(old=between(0, 12), new=between(12, 24), seldom=between(7, 7.5))
+    assert ask(Told(answers={"busy": pods}), queries=[BUSY]).verdict is Verdict.OK
+
+
+def test_a_longer_hole_that_the_source_is_allowed_to_have_spoils_nothing():
+    assert ask(Told(answers=WHOLE, down=(3, 3.2)), queries=[BUSY]).verdict is Verdict.OK
+    # Of a pair another one may have watched meanwhile: that is no proof for the answers of this one.
+    other = Event(at=START + timedelta(hours=3), until=START + timedelta(hours=3.2), source="one", text="no samples")
+    report = ask(Told(answers=WHOLE, down=(3, 3.2), events=[other]), queries=[BUSY])
+    assert report.verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("known", [[], [({}, 1.0)]])
+def test_a_server_that_scrapes_nothing_at_any_time_answers_for_the_windows_end_only(known):
+    answers = WHOLE | SAMPLED | SIGNS_NOW | {"up": known}
+    told = Told(answers=answers, down=(-1, 25), status=CoverageStatus.UNPROVEN)
+    # One that has its signs now was down; one that never has any is pushed to.
+    assert ask(told, queries=[NOW]).verdict is (Verdict.UNKNOWN if known else Verdict.OK)
+    report = ask(told, queries=[BUSY])
+    assert report.verdict is Verdict.UNKNOWN
+    assert ("neither prometheus_build_info nor up" in report.reason) is not known
+
+
+def test_whether_there_are_alerting_rules_does_not_matter_to_questions():
+    report = ask(Told(answers=WHOLE, status=CoverageStatus.FAILED), queries=[BUSY])
+    assert report.verdict is Verdict.OK
+
+
+@pytest.mark.parametrize(
+    ("promql", "expected"),
+    [
+        ("up", 0),
+        ("rate(x[5m])", 300),
+        ("max_over_time(rate(x[5m])[1d12h:1m]) / increase(y[ 2h ])", 36 * 3600),
+        ("""x{path=~"[9]h",a='[7d]',b=`[8d]`}[1500ms]""", 1.5),
+        ("x[999999999y]", 365 * 86400),
+    ],
+)
+def test_how_far_a_query_looks_back_is_the_longest_of_its_ranges(promql, expected):
+    assert look_back(promql) == timedelta(seconds=expected)
 
 
 # Several sources

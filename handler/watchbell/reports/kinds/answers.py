@@ -1,6 +1,6 @@
 """Puts questions to every source that speaks PromQL, and says in lines what came back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -13,6 +13,7 @@ from watchbell.reports import wording
 from watchbell.reports.analysis.questions import Query, SeriesAnswer, at_once, each_series_once, over_time
 from watchbell.reports.interface import Section, Window
 from watchbell.reports.kinds.material import Querier
+from watchbell.reports.kinds.scraping import LONGEST_HOLE, Scraping, Vouching, last_hole, scraping_of, span
 
 MOST_SERIES = 10
 AT_ONCE = 4
@@ -36,57 +37,108 @@ class Answer:
     problem: str | None = None
     remarks: tuple[str, ...] = ()
     failed: tuple[tuple[str, str], ...] = ()  # source and error
+    unproven: tuple[tuple[str, str], ...] = ()  # source, and why its answer is no proof
 
 
-def answer_all(queries: Sequence[Query], queriers: Sequence[Querier], window: Window, clock: Clock) -> list[Answer]:
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """One series of one source, and when it had points, in Unix seconds."""
+
+    answer: SeriesAnswer
+    times: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What one source said to one question, and what is wrong with it."""
+
+    source: str
+    required: bool
+    series: tuple[_Series, ...] = ()
+    failed: str | None = None
+    unproven: str | None = None
+    gap: str | None = None
+
+    @property
+    def troubles(self) -> list[str]:
+        return [f"{self.source}: {why}" for why in (self.failed, self.unproven, self.gap) if why]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What all questions of a report have in common."""
+
+    queriers: Sequence[Querier]
+    window: Window
+    is_over: Callable[[], bool]
+    scraping: Mapping[str, Scraping]
+    vouches: Vouching
+
+
+def answer_all(
+    queries: Sequence[Query], queriers: Sequence[Querier], window: Window, clock: Clock, vouches: Vouching
+) -> list[Answer]:
     """Ask all questions, some at a time, and return what came back in their order."""
     until = clock.monotonic() + ASKING_SECONDS
-    if not queries:
-        return []
-    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(queries))) as pool:
-        return list(
-            pool.map(lambda query: _answer(query, queriers, window, lambda: clock.monotonic() > until), queries)
+    put = {one.name: [query for query in queries if query.source in (None, one.name)] for one in queriers}
+    asked = [one for one in queriers if put[one.name]]
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        scraping = pool.map(lambda one: scraping_of(one, put[one.name], window, clock), asked)
+        asking = _Asking(
+            queriers=queriers,
+            window=window,
+            is_over=lambda: clock.monotonic() > until,
+            scraping={one.source: one for one in scraping},
+            vouches=vouches,
         )
+        return list(pool.map(lambda query: _answer(query, asking), queries))
 
 
-def _answer(query: Query, queriers: Sequence[Querier], window: Window, is_over: Callable[[], bool]) -> Answer:
+def _answer(query: Query, asking: _Asking) -> Answer:
     """Ask one question; whatever goes wrong is in the answer."""
     try:
-        asked = _to_ask(query, queriers)
-        step = _step(query, window)
+        asked = _to_ask(query, asking.queriers)
+        step = _step(query, asking.window)
     except SourceError as error:
         return _unanswered(query, str(error))
-    found: list[SeriesAnswer] = []
-    failed: list[tuple[str, str]] = []
-    remarks = []
-    for querier in asked:
-        try:
-            if is_over():
-                raise SourceError(f"not asked: {query.name} came after {ASKING_SECONDS:g} s of other questions")
-            series = _ask(querier, query, window, step)
-        except SourceError as error:
-            failed.append((querier.name, str(error)))
-            continue
-        found += series
-        if not series:
-            remarks.append(f"{query.name}: {querier.name} has no such series")
-    required = [f"{name}: {why}" for name, why in failed if _is_required(asked, name)]
-    remarks += [f"{query.name}: {name}: {why}" for name, why in failed if not _is_required(asked, name)]
+    heard = [_hear(one, query, step, asking) for one in asked]
+    found = [series.answer for one in heard for series in one.series]
     known = [one for one in each_series_once(found) if one.has_value or one.most is not None]
+    required = [trouble for one in heard if one.required for trouble in one.troubles]
     problem = next(iter(required), None) or _nothing_known(query, asked, bool(found), bool(known))
-    if not known:
-        return replace(_unanswered(query, problem or "no data"), failed=tuple(failed), remarks=tuple(remarks))
-    values = [value for one in known for value in (one.value, one.least, one.most) if value is not None]
-    worst = query.worst(values)
-    return Answer(
-        query=query,
-        section=_section(query, known, window, problem, step),
-        met=sum(one.is_met for one in known),
-        value=worst if worst is not None and isfinite(worst) else None,
-        problem=problem,
+    remarks = [f"{query.name}: {one.source} has no such series" for one in heard if not (one.series or one.failed)]
+    remarks += [f"{query.name}: {trouble}" for one in heard if not one.required for trouble in one.troubles]
+    answer = _unanswered(query, problem or "no data")
+    if known:
+        values = [value for one in known for value in (one.value, one.least, one.most) if value is not None]
+        worst = query.worst(values)
+        answer = Answer(
+            query=query,
+            section=_section(query, known, asking.window, problem, step),
+            met=sum(one.is_met for one in known),
+            value=worst if worst is not None and isfinite(worst) else None,
+            problem=problem,
+        )
+    return replace(
+        answer,
         remarks=tuple(remarks),
-        failed=tuple(failed),
+        failed=tuple((one.source, one.failed) for one in heard if one.failed),
+        unproven=tuple((one.source, one.unproven) for one in heard if one.unproven),
     )
+
+
+def _hear(querier: Querier, query: Query, step: timedelta | None, asking: _Asking) -> _Heard:
+    """Put the question to one source."""
+    window = asking.window
+    try:
+        if asking.is_over():
+            raise SourceError(f"not asked: {query.name} came after {ASKING_SECONDS:g} s of other questions")
+        series = _ask(querier, query, window, step)
+    except SourceError as error:
+        return _Heard(querier.name, querier.required, failed=str(error))
+    unproven = asking.scraping[querier.name].doubt(query, window, asking.vouches)
+    gap = _without_data(query, series, window, step) if step and series and not unproven else None
+    return _Heard(querier.name, querier.required, tuple(series), unproven=unproven, gap=gap)
 
 
 def _to_ask(query: Query, queriers: Sequence[Querier]) -> list[Querier]:
@@ -111,15 +163,29 @@ def _step(query: Query, window: Window) -> timedelta | None:
     return max(needed, min(FINEST_STEP, wanted))
 
 
-def _ask(querier: Querier, query: Query, window: Window, step: timedelta | None) -> list[SeriesAnswer]:
+def _ask(querier: Querier, query: Query, window: Window, step: timedelta | None) -> list[_Series]:
     if step is None:
-        return [at_once(query, labels, value) for labels, value in querier.ask(query.promql, window.end)]
+        return [_Series(at_once(query, labels, value)) for labels, value in querier.ask(query.promql, window.end)]
     found = querier.ask_range(query.promql, window.start, window.end, step=step)
-    return [over_time(query, labels, points, step=step.total_seconds()) for labels, points in found if points]
+    return [
+        _Series(over_time(query, labels, points, step=step.total_seconds()), tuple(at for at, _ in points))
+        for labels, points in found
+        if points
+    ]
 
 
-def _is_required(asked: Sequence[Querier], name: str) -> bool:
-    return any(one.required for one in asked if one.name == name)
+def _without_data(query: Query, series: Sequence[_Series], window: Window, step: timedelta) -> str | None:
+    """Say when a question over the window had no answer: one series may come and go, not all of them."""
+    times = {at for one in series for at in one.times}
+    found = last_hole(times, epoch_seconds(window.start), epoch_seconds(window.end), _lateness(step))
+    if found is None:
+        return None
+    return f"{query.name!r} has no data between {span(*found)}; where that means 0, add `or vector(0)`"
+
+
+def _lateness(step: timedelta | None) -> float:
+    """Return how many seconds without a point are none too many."""
+    return max(LONGEST_HOLE.total_seconds(), 2 * step.total_seconds() if step else 0.0)
 
 
 def _nothing_known(query: Query, asked: Sequence[Querier], has_series: bool, has_values: bool) -> str | None:
@@ -143,7 +209,7 @@ def _section(
     lines = [f"{len(met)} of {len(known)} series {_threshold(query)}"]
     if problem:
         lines.append(wording.shortened(f"only in part: {problem}"))
-    late = epoch_seconds(window.end) - max(300.0, 2 * step.total_seconds() if step else 0.0)
+    late = epoch_seconds(window.end) - _lateness(step)
     return Section(
         title=wording.shortened(query.name),
         lines=(*lines, *wording.capped([_line(one, window, late) for one in shown], MOST_SERIES)),

@@ -30,6 +30,7 @@ from watchbell.reports.interface import (
 )
 from watchbell.reports.kinds.answers import Answer, answer_all
 from watchbell.reports.kinds.material import Material, headline
+from watchbell.reports.kinds.scraping import vouching
 from watchbell.reports.params import Fields, objects
 
 TITLE = "Custom investigation"
@@ -44,7 +45,7 @@ EXAMPLE = '{"queries": [{"name": "error rate", "promql": "…", "above": 0.01}],
 def build(material: Material) -> Report:
     """Answer the questions of the params; raises SourceError that says what to write when there are none."""
     question, queries, matchers = read_params(material.request.params)
-    answers = answer_all(queries, material.queriers, material.request.window, material.clock)
+    answers = answer_all(queries, material.queriers, material.request.window, material.clock, vouching(material))
     found = _matching(material.findings(), matchers) if matchers else None
     return _report(material, answers, found, question)
 
@@ -67,7 +68,10 @@ def read_params(params: Mapping[str, Any]) -> tuple[str, list[Query], list[Match
 
 def _report(material: Material, answers: list[Answer], found: Findings | None, question: str) -> Report:
     request = material.request
-    problems = [one.problem for one in answers if one.problem] + list(found.problems if found else ())
+    # Of a source that was down every question says the same.
+    problems = list(dict.fromkeys(one.problem for one in answers if one.problem)) + list(
+        found.problems if found else ()
+    )
     verdict, reason = _judge(answers, found, problems)
     numbers = _numbers(answers, found, _comparable(request, question))
     firing = found.still_firing if found else ()
@@ -166,25 +170,23 @@ def _not_checked(material: Material, answers: list[Answer], found: Findings | No
 
 
 def _coverage(material: Material, answers: list[Answer], found: Findings | None) -> tuple[Coverage, ...]:
-    """Return one entry for each source: of alerts as it proved itself, of questions by whether it answered them."""
-    failed = {name: why for one in answers for name, why in one.failed}
+    """Return one entry for each source: of alerts as it proved itself, of questions by what its answers prove."""
+    troubles = {name: (CoverageStatus.UNPROVEN, why) for one in answers for name, why in one.unproven}
+    troubles |= {name: (CoverageStatus.FAILED, why) for one in answers for name, why in one.failed}
     known = list(found.coverage) if found else []
     asked = [
-        Coverage(
-            source=one.name,
-            status=CoverageStatus.FAILED if one.name in failed else CoverageStatus.OK,
-            detail=failed.get(one.name, "answered all queries"),
-            required=one.required,
-        )
+        Coverage(source=one.name, status=CoverageStatus.OK, detail="answered all queries", required=one.required)
         for one in material.queriers
         if one.name not in {entry.source for entry in known}
         and any(each.query.source in (None, one.name) for each in answers)
     ]
-    worse = [
-        replace(one, status=CoverageStatus.FAILED, detail=failed[one.source]) if one.source in failed else one
-        for one in known
-    ]
-    return (*worse, *asked)
+    return tuple(_worse(one, *troubles[one.source]) if one.source in troubles else one for one in (*known, *asked))
+
+
+def _worse(entry: Coverage, status: CoverageStatus, why: str) -> Coverage:
+    """Return the entry with what an answer says against the source, unless it is known to be as bad already."""
+    is_worse = status is CoverageStatus.FAILED or entry.status is CoverageStatus.OK
+    return replace(entry, status=status, detail=why) if is_worse else entry
 
 
 def _matchers(texts: Sequence[str]) -> list[Matcher]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from watchbell.errors import ConfigError, CredentialError, UsageError
-from watchbell.reports.sources.alert_log import append
+from watchbell.reports.sources.alert_log import append, append_refusal
 from watchbell.secrets.redaction import remember_secret
 from watchbell.settings import Settings, load_settings
 from watchbell_cli.alerts_home import make_home
@@ -48,7 +48,13 @@ def receive(listen: str, token_file: Path | None, without_token: bool) -> None:
         )
     make_home(settings)
     try:
-        receiver = Receiver(host, port, lambda payload: append(settings.alert_log, payload, now()), token)
+        receiver = Receiver(
+            host,
+            port,
+            lambda payload: append(settings.alert_log, payload, now()),
+            lambda reason: append_refusal(settings.alert_log, reason, now()),
+            token,
+        )
     except (OSError, OverflowError) as error:
         raise ConfigError(f"cannot listen on {listen}: {getattr(error, 'strerror', None) or error}") from None
     with stop_on_signals() as stop, receiver:

@@ -1,7 +1,9 @@
 """The receiver of Alertmanager's webhook: what is answered 200 is on disk.
 
-Alertmanager repeats what is answered 5xx, and drops for ever what is answered 4xx. So 4xx is for what could never be
-taken in: no JSON, no payload of Alertmanager's, too large, or the wrong token.
+Alertmanager repeats what is answered 5xx, and drops what is answered 4xx: what it tells an interval later, if anything,
+is what its alerts are by then. So 4xx is for what could never be taken in: no JSON, no payload of Alertmanager's, too
+large, or the wrong token. Of all but the last the refusal is on disk before it is answered, for nobody can know which
+alerts were lost with it; without the right token nothing is written.
 """
 
 import hmac
@@ -17,7 +19,8 @@ from watchbell.errors import StoreError, UsageError
 
 log = logging.getLogger("watchbell")
 
-#: Written to the log, letters beyond ASCII take up to three times their bytes; a line there is at most 16 MiB.
+#: A line of the log is at most 16 MiB, and letters beyond ASCII take up to three times their bytes there. What grows
+#: even more (DEL six times, 1e15 four times) is refused by `append`, should it not fit.
 MOST_BYTES = 5 * 1024 * 1024
 #: A sender that does not go on for this long is left.
 PATIENCE_SECONDS = 10.0
@@ -27,6 +30,8 @@ _BUSY = b"HTTP/1.0 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: c
 
 #: Adds one payload, durable on return, and returns how many alerts it held; raises UsageError and StoreError.
 Append = Callable[[object], int]
+#: Notes why a payload was refused, durable on return; raises StoreError.
+NoteRefusal = Callable[[str], None]
 
 
 class Receiver(ThreadingHTTPServer):
@@ -35,9 +40,10 @@ class Receiver(ThreadingHTTPServer):
     daemon_threads = False
     request_queue_size = 64
 
-    def __init__(self, host: str, port: int, append: Append, token: str | None) -> None:
+    def __init__(self, host: str, port: int, append: Append, note_refusal: NoteRefusal, token: str | None) -> None:
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.append = append
+        self.note_refusal = note_refusal
         self.token = token
         self._room = threading.BoundedSemaphore(MOST_AT_ONCE)
         super().__init__((host, port), _Handler)
@@ -95,7 +101,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         try:
-            count = self._take_in()
+            self._check_token()
+            count = self._take_in_or_note()
         except _Refused as refused:
             log.warning("refused a payload of %s: %s", self.client_address[0], refused.reason)
             self._answer(refused.status, refused.reason)
@@ -111,8 +118,14 @@ class _Handler(BaseHTTPRequestHandler):
             log.info("recorded %d alert(s) from %s", count, self.client_address[0])
             self._answer(200, f"recorded {count} alert(s)")
 
+    def _take_in_or_note(self) -> int:
+        try:
+            return self._take_in()
+        except _Refused as refused:
+            self.server.note_refusal(refused.reason)
+            raise
+
     def _take_in(self) -> int:
-        self._check_token()
         try:
             payload = json.loads(self._body())
         except (ValueError, RecursionError):
@@ -140,8 +153,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _chunks(self) -> bytes:
         body = bytearray()
         while True:
+            head = self.rfile.readline(100)
+            if not head:
+                raise ConnectionError("the payload breaks off")
             try:
-                size = int(self.rfile.readline(100).partition(b";")[0], 16)
+                size = int(head.partition(b";")[0], 16)
             except ValueError:
                 raise _Refused(400, "the payload's chunks cannot be read") from None
             if size <= 0:
@@ -170,5 +186,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _allowed(length: int) -> int:
     if length > MOST_BYTES:
-        raise _Refused(413, f"the payload is larger than {MOST_BYTES // 1024} KiB; set max_alerts in Alertmanager")
+        advice = "send smaller groups (group_by: ['...'] in Alertmanager)"
+        raise _Refused(413, f"the payload is larger than {MOST_BYTES // 1024} KiB; {advice}")
     return length

@@ -10,16 +10,21 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from watchbell.clock import SystemClock
+from watchbell.reports.interface import Coverage, CoverageStatus
+from watchbell.reports.sources.alert_log import AlertLog, append
 from watchbell_cli.webhook_receiver import MOST_AT_ONCE, Receiver
 
 from .conftest import command
 
 Run = Callable[..., Any]
+CLOCK = SystemClock()
 TOKEN = "0123456789abcdef0123"
 
 
@@ -75,7 +80,17 @@ def receiving(home: Path) -> Iterator[Callable[..., Receiving]]:
 def recorded(home: Path) -> list[str]:
     path = home / "alerts.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
-    return [json.loads(line)["payload"]["alerts"][0]["labels"]["alertname"] for line in lines]
+    entries = [json.loads(line) for line in lines]
+    return [entry["payload"]["alerts"][0]["labels"]["alertname"] for entry in entries if "payload" in entry]
+
+
+def report_of(home: Path) -> Coverage:
+    """What a report on the last hour would say of the log, had heartbeats come all the time."""
+    now = CLOCK.now()
+    watchdog = {"status": "firing", "labels": {"alertname": "Watchdog"}, "startsAt": "2026-01-01T00:00:00Z"}
+    for minutes in (90, 0):
+        append(home / "alerts.jsonl", {"alerts": [watchdog]}, now - timedelta(minutes=minutes))
+    return AlertLog(home / "alerts.jsonl").read(now - timedelta(hours=1), now + timedelta(seconds=2)).coverage
 
 
 def test_what_is_answered_200_is_in_the_log(receiving: Callable[..., Receiving], home: Path) -> None:
@@ -103,7 +118,8 @@ def test_it_says_that_it_runs(receiving: Callable[..., Receiving]) -> None:
         (b"[" * 100_000, 400, "not JSON"),
         (b'{"alerts": []}', 400, "not an Alertmanager webhook payload"),
         (b'{"alerts": [{"labels": {}}]}', 400, "an alert has no 'status'"),
-        (b" " * (5 * 1024 * 1024 + 1), 413, "larger than 5120 KiB"),
+        (b" " * (5 * 1024 * 1024 + 1), 413, "larger than 5120 KiB; send smaller groups (group_by: ['...']"),
+        (json.dumps(payload(x="\x7f" * 3_000_000), ensure_ascii=False).encode(), 400, "send smaller groups"),
     ],
 )
 def test_what_could_never_be_taken_in_is_refused_for_good(
@@ -120,6 +136,26 @@ def test_what_could_never_be_taken_in_is_refused_for_good(
         assert code == status
     assert words in answer
     assert recorded(home) == []
+    coverage = report_of(home)
+    assert coverage.status is CoverageStatus.UNPROVEN
+    assert "line 1 of" in coverage.detail
+    assert f"a payload was refused: {answer.splitlines()[-1]}"[:200] in coverage.detail
+
+
+def test_a_refusal_that_cannot_be_noted_is_no_refusal(receiving: Callable[..., Receiving], home: Path) -> None:
+    receiver = receiving()
+    (home / "alerts.jsonl").mkdir()
+    assert receiver.send(b"not json") == (503, "it could not be written; send it again\n")
+
+
+def test_a_refusal_is_noted_in_a_line_that_older_readers_cannot_read_and_that_is_short(
+    receiving: Callable[..., Receiving], home: Path
+) -> None:
+    assert receiving().send({"alerts": [{"status": "x" * 100_000}]})[0] == 400
+    (line,) = (home / "alerts.jsonl").read_text().splitlines()
+    assert len(line) < 1000
+    assert json.loads(line).keys() == {"received_at", "refused"}
+    assert line.endswith("}")
 
 
 def test_the_largest_payload_is_written_in_one_line_that_can_be_read(
@@ -152,6 +188,16 @@ def test_a_body_in_chunks_is_read_as_well(receiving: Callable[..., Receiving], h
     with socket.create_connection(("127.0.0.1", receiver.port)) as broken:
         broken.sendall(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
         assert b" 400 " in broken.makefile("rb").readline()
+    assert report_of(home).status is CoverageStatus.UNPROVEN
+
+
+def test_chunks_that_break_off_are_no_refusal(receiving: Callable[..., Receiving], home: Path) -> None:
+    receiver = receiving()
+    with socket.create_connection(("127.0.0.1", receiver.port)) as raw:
+        raw.sendall(b'POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{"a"\r\n')
+        raw.shutdown(socket.SHUT_WR)
+        assert raw.makefile("rb").read() == b""
+    assert report_of(home).status is CoverageStatus.OK
 
 
 def test_a_body_that_breaks_off_is_not_recorded(receiving: Callable[..., Receiving], home: Path) -> None:
@@ -176,7 +222,8 @@ def test_with_a_token_only_those_who_show_it_are_heard(
     for given in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}, {"Authorization": "Bearer ü"}):
         headers = {name: value.encode().decode("latin-1") for name, value in given.items()}
         assert receiver.send(payload(), **headers) == (401, "the token is missing or wrong\n")
-    assert recorded(home) == []
+        assert receiver.send(b"not json", **headers)[0] == 401
+    assert not (home / "alerts.jsonl").exists()  # a stranger can neither spoil nor fill it
     assert receiver.send(payload(), Authorization=f"Bearer {TOKEN}")[0] == 200
     assert receiver.send(b"", method="GET", path="/-/healthy")[0] == 200
     assert TOKEN not in receiver.stop()[1]
@@ -255,7 +302,7 @@ def test_requests_that_no_thread_could_be_had_for_take_no_room_from_later_ones(m
     def no_thread(*_: Any) -> None:
         raise RuntimeError("can't start new thread")
 
-    with Receiver("127.0.0.1", 0, lambda payload: 1, None) as receiver:
+    with Receiver("127.0.0.1", 0, lambda payload: 1, lambda reason: None, None) as receiver:
         server = threading.Thread(target=receiver.serve_forever, kwargs={"poll_interval": 0.05})
         server.start()
         address = ("127.0.0.1", receiver.server_address[1])

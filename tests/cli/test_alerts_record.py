@@ -80,6 +80,15 @@ def test_a_bad_payload_among_good_ones_is_named_by_its_line_with_what_was_record
     assert recorded(home) == ["a"]
 
 
+def test_a_payload_that_no_line_of_the_log_can_hold_is_refused_with_what_to_do(watchbell: Run, home: Path) -> None:
+    ended = watchbell("alerts", "record", stdin=json.dumps(payload() | {"externalURL": "x" * 16 * 1024 * 1024}))
+    assert (ended.code, ended.out) == (2, "")
+    assert "line 1: this payload would take 16777" in ended.err
+    assert "send smaller groups (group_by: ['...'] in Alertmanager)" in ended.err
+    assert len(ended.err.splitlines()) == 1
+    assert recorded(home) == []
+
+
 def test_a_missing_file_is_named(watchbell: Run) -> None:
     ended = watchbell("alerts", "record", "/nowhere/payload.json")
     assert ended.code == 2

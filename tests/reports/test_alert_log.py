@@ -11,7 +11,7 @@ import pytest
 from watchbell.errors import StoreError, UsageError
 from watchbell.instants import format_instant
 from watchbell.reports.interface import CoverageStatus
-from watchbell.reports.sources.alert_log import AlertLog, append
+from watchbell.reports.sources.alert_log import LOOK_BACK, MAX_LINE_BYTES, AlertLog, append, append_refusal
 
 END = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 START = END - timedelta(days=1)
@@ -216,6 +216,181 @@ def test_an_old_unreadable_line_is_forgotten(path):
     for hour in range(-6, 25, 4):
         append(path, payload(alert("Watchdog", start=-100)), at(hour))
     assert read(path).coverage.status is CoverageStatus.OK
+
+
+def broken_between(path, before, after, start=START, end=END):
+    """Write a broken line between lines of the given times, then heartbeats; return what is said of the window."""
+    beats = [at(hour) for hour in range(-6, 31, 4)]
+    for instants, line in ((before, "what is this\n"), (after, "")):
+        for instant in instants:
+            append(path, payload(alert("Watchdog", start=-100)), instant)
+        with path.open("a") as log:
+            log.write(line)
+    for beat in beats:
+        append(path, payload(alert("Watchdog", start=-100)), beat)
+    return read(path, start, end).coverage
+
+
+MONTH, WEEKS = 24 * -30, 24 * -20
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "status"),
+    [
+        ([MONTH], [WEEKS], CoverageStatus.OK),
+        ([-50], [-40], CoverageStatus.OK),
+        ([MONTH], [2], CoverageStatus.UNPROVEN),
+        ([2], [3], CoverageStatus.UNPROVEN),
+        ([40], [41], CoverageStatus.UNPROVEN),  # heartbeats of the window follow
+    ],
+)
+def test_a_broken_line_without_an_instant_spoils_what_may_lie_between_its_neighbours(path, before, after, status):
+    assert broken_between(path, map(at, before), map(at, after)).status is status
+
+
+@pytest.mark.parametrize("wrong_clock", [datetime(1970, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)])
+def test_a_clock_that_was_wrong_for_a_while_hides_no_broken_line(path, wrong_clock):
+    coverage = broken_between(path, [at(2), wrong_clock], [wrong_clock, at(3)])
+    assert coverage.status is CoverageStatus.UNPROVEN
+    assert "line 3 of" in coverage.detail
+
+
+def test_a_broken_line_with_an_instant_spoils_the_time_around_it_only(watched):
+    def with_line_at(hour):
+        text = watched.read_text()
+        with watched.open("a") as log:
+            log.write(json.dumps({"received_at": format_instant(at(hour)), "payload": "what is this"}) + "\n")
+        status = read(watched).coverage.status
+        watched.write_text(text)
+        return status
+
+    assert [with_line_at(hour) for hour in (-24 * 30, -24, 3, 24.1, 40)] == [
+        CoverageStatus.OK,
+        CoverageStatus.OK,
+        CoverageStatus.UNPROVEN,
+        CoverageStatus.UNPROVEN,  # of what began just before the end, the first news may have been in it
+        CoverageStatus.OK,
+    ]
+
+
+def cut_down(left_out=7, group='{}:{alertname="Slow"}', sender="http://am-a", **more):
+    return payload(alert(start=2, end=3, pod="told")) | {
+        "groupKey": group, "externalURL": sender, "receiver": "w", "truncatedAlerts": left_out, **more
+    }  # fmt: skip
+
+
+def test_what_alertmanager_left_out_spoils_the_proof_and_is_said(watched):
+    append(watched, cut_down(), at(3.1))
+    evidence = read(watched)
+    assert evidence.coverage.status is CoverageStatus.UNPROVEN
+    assert evidence.coverage.detail == (
+        f"line 9 of {watched} says that Alertmanager left out 7 alert(s) at 2026-11-21T12:06Z: "
+        "use group_by: ['...'], or raise max_alerts"
+    )
+    assert bounds(evidence) == [(2, 3)]
+
+
+@pytest.mark.parametrize("nothing", [0, None])
+def test_a_payload_of_which_nothing_was_left_out_spoils_nothing(watched, nothing):
+    append(watched, cut_down(nothing), at(3.1))
+    assert read(watched).coverage.status is CoverageStatus.OK
+
+
+def test_a_bare_payload_that_was_cut_down_spoils_the_proof_as_well(watched):
+    with watched.open("a") as log:
+        log.write(json.dumps({**cut_down(), "alerts": [alert(start=-24 * 30)]}) + "\n")
+    assert read(watched).coverage.status is CoverageStatus.UNPROVEN
+
+
+@pytest.mark.parametrize("wrong", ["7", -1, 1.5, 10**30, [1]])
+def test_a_number_of_alerts_left_out_that_is_none_is_refused(path, wrong):
+    with pytest.raises(UsageError, match="`truncatedAlerts` must be a number of alerts"):
+        append(path, cut_down(wrong), END)
+
+
+def told_at(path, *messages):
+    """Write heartbeats and messages in the order of their hours; say which hours' windows the log vouches for."""
+    beats = [(hour, payload(alert("Watchdog", start=-100))) for hour in range(-10, 41)]
+    for hour, message in sorted([*beats, *messages], key=lambda entry: entry[0]):
+        append(path, message, at(hour))
+    spans = [(-9, -8), (1, 2), (4, 5), (10, 11), (30, 31)]
+    return [start for start, end in spans if read(path, at(start), at(end)).coverage.status is CoverageStatus.OK]
+
+
+def test_a_group_that_was_cut_down_is_in_doubt_until_it_is_told_whole(tmp_path):
+    first, again, whole = (3.5, cut_down()), (6, cut_down()), (9, cut_down(0))
+    assert told_at(tmp_path / "never", first) == [-9]
+    assert told_at(tmp_path / "later", first, whole) == [-9, 10, 30]
+    assert told_at(tmp_path / "again", first, (4, cut_down(0)), again, whole) == [-9, 10, 30]
+    assert told_at(tmp_path / "far apart", first, (20, cut_down()), (22, cut_down(0))) == [-9, 30]
+    assert told_at(tmp_path / "anew", first, whole, (20, cut_down())) == [-9, 10]
+
+
+def test_a_group_told_whole_by_a_clock_that_is_behind_stays_in_doubt(watched):
+    append(watched, cut_down(), at(-20))
+    append(watched, cut_down(0), at(-20.1))
+    assert read(watched).coverage.status is CoverageStatus.UNPROVEN
+    append(watched, cut_down(0), at(-19.9))
+    assert read(watched).coverage.status is CoverageStatus.OK
+
+
+@pytest.mark.parametrize(
+    "other", [{"group": "{}:{}"}, {"sender": "http://am-b"}, {"receiver": "x"}], ids=["group", "sender", "receiver"]
+)
+def test_another_group_told_whole_lifts_no_doubt(tmp_path, other):
+    assert told_at(tmp_path / "log", (3.5, cut_down()), (9, cut_down(0, **other))) == [-9]
+
+
+def test_what_was_left_out_before_the_look_back_spoils_nothing(watched):
+    append(watched, cut_down(), START - LOOK_BACK - timedelta(hours=1))
+    assert read(watched).coverage.status is CoverageStatus.OK
+    append(watched, cut_down(), START - LOOK_BACK + timedelta(hours=1))
+    assert read(watched).coverage.status is CoverageStatus.UNPROVEN
+
+
+@pytest.mark.parametrize(
+    ("hour", "status"),
+    [
+        (-9, CoverageStatus.OK),
+        (-4, CoverageStatus.UNPROVEN),
+        (3, CoverageStatus.UNPROVEN),
+        (24.1, CoverageStatus.UNPROVEN),
+        (30, CoverageStatus.OK),
+    ],
+)
+def test_a_refused_payload_spoils_the_time_around_it_and_says_why(watched, hour, status):
+    append_refusal(watched, "it is\nlarger than 5120 KiB", at(hour))
+    coverage = read(watched).coverage
+    assert coverage.status is status
+    said = f"line 9 of {watched} says that a payload was refused: it is larger than 5120 KiB"
+    assert (said in coverage.detail) is (status is CoverageStatus.UNPROVEN)
+
+
+def test_where_all_payloads_were_refused_that_is_said(path):
+    append_refusal(path, "this is not JSON", at(3))
+    assert read(path).coverage.detail.endswith("says that a payload was refused: this is not JSON")
+
+
+def test_a_payload_that_no_line_can_hold_is_refused_and_the_largest_one_is_read(watched):
+    def slow(size):
+        return payload(alert(start=2) | {"annotations": {"x": "x" * size}})
+
+    line = append(watched.with_name("probe"), slow(0), at(2.1)) and watched.with_name("probe").stat().st_size
+    with pytest.raises(UsageError, match=r"16777217 bytes in the alert log.*group_by: \['...'\]"):
+        append(watched, slow(MAX_LINE_BYTES - line + 1), at(2.1))
+    assert bounds(read(watched)) == []
+    append(watched, slow(MAX_LINE_BYTES - line), at(2.1))
+    evidence = read(watched)
+    assert (bounds(evidence), evidence.coverage.status) == ([(2, None)], CoverageStatus.OK)
+
+
+def test_a_line_longer_than_the_limit_is_broken_not_torn(watched):
+    whole = {"received_at": format_instant(at(3)), "payload": payload(alert(start=2)) | {"x": "x" * MAX_LINE_BYTES}}
+    with watched.open("a") as log:
+        log.write(json.dumps(whole) + "\n")
+    coverage = read(watched).coverage
+    assert coverage.status is CoverageStatus.UNPROVEN
+    assert coverage.detail == f"line 9 of {watched} cannot be read; mend or remove it"
 
 
 @pytest.mark.parametrize(

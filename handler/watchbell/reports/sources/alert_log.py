@@ -6,6 +6,10 @@ payload counts as received at the latest instant that its alerts name.
 Absence of alerts proves nothing, so the file must show a heartbeat: an always-firing alert such as Watchdog, again and
 again, never further apart than `max_gap`. Alertmanager repeats a firing alert after `repeat_interval` (4 h unless
 changed) plus at most one `group_interval` (5 m), hence the default of 5 hours.
+
+Nor do heartbeats prove anything where the file itself shows that something is missing: a line that cannot be read, a
+payload that the receiver refused (`{"received_at": INSTANT, "refused": REASON}`), or one that Alertmanager cut down to
+`max_alerts` (its `truncatedAlerts` is not 0).
 """
 
 import fcntl
@@ -17,11 +21,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from watchbell.errors import StoreError, UsageError
 from watchbell.instants import format_instant, format_minute, parse_instant
 from watchbell.reports.interface import Coverage, CoverageStatus, Episode, Evidence
+from watchbell.reports.sources.alert_log_flaws import Flaw, Flaws, Group
 from watchbell.reports.sources.heartbeats import HEARTBEATS, NAMELESS, is_heartbeat
 
 MAX_GAP = timedelta(hours=5)
@@ -30,24 +35,35 @@ LOOK_BACK = timedelta(days=7)
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
 _RECEIVED = re.compile(rb'\{"received_at": ?"([^"]{10,40})"')
+_LONGEST_REASON = 200
 LabelKey = tuple[tuple[str, str], ...]
 
 
 def append(path: Path, payload: object, received_at: datetime) -> int:
     """Add one payload, durable on return, and return how many alerts it held.
 
-    Raises UsageError when it is no Alertmanager payload, StoreError when it cannot be written.
+    Raises UsageError when it is no Alertmanager payload or too large, StoreError when it cannot be written.
     """
     try:
-        alerts = _alerts(payload)
+        entry = _entry({"received_at": format_instant(received_at), "payload": payload})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"this is not an Alertmanager webhook payload: {_complaint(error)}") from None
-    line = json.dumps({"received_at": format_instant(received_at), "payload": payload}, separators=(",", ":"))
-    try:
-        _append_line(path, line.encode() + b"\n")
-    except OSError as error:
-        raise StoreError(f"cannot write the alert log {path}: {error.strerror}") from error
-    return len(alerts)
+        raise UsageError(f"this is not an Alertmanager webhook payload: {_in_short(_complaint(error))}") from None
+    line = _line(received_at, payload=payload)
+    if len(line) > MAX_LINE_BYTES:
+        raise UsageError(
+            f"this payload would take {len(line)} bytes in the alert log, where a line has at most {MAX_LINE_BYTES}; "
+            "send smaller groups (group_by: ['...'] in Alertmanager)"
+        )
+    _append_line(path, line)
+    return len(entry.alerts)
+
+
+def append_refusal(path: Path, reason: str, received_at: datetime) -> None:
+    """Note, durable on return, that a payload was refused, so that nobody vouches for that time.
+
+    Raises StoreError when it cannot be written.
+    """
+    _append_line(path, _line(received_at, refused=_in_short(reason)))
 
 
 class AlertLog:
@@ -70,7 +86,8 @@ class AlertLog:
 
     def read(self, start: datetime, end: datetime) -> Evidence:
         """Return the episodes that touch [start, end), and whether a heartbeat covers it."""
-        story = _Story(since=start - max(LOOK_BACK, self._max_gap), heartbeats=self._heartbeats)
+        flaws = Flaws(start, end, self._max_gap)
+        story = _Story(start - max(LOOK_BACK, self._max_gap), self._heartbeats, flaws)
         try:
             with self._path.open("rb") as lines:
                 for number, line in _lines(lines):
@@ -89,11 +106,11 @@ class AlertLog:
         covered_from, gap = _coverage(story.beats, start, end, self._max_gap)
         beats = [beat for beat in story.beats if beat < end]
         age = (end - max(beats)).total_seconds() if beats else None
-        broken = story.broken_in(start - self._max_gap, end)
-        if gap:
-            status, detail = CoverageStatus.UNPROVEN, self._without_proof(story, gap)
-        elif broken:
-            status, detail = CoverageStatus.UNPROVEN, f"line {broken} of {self._path} cannot be read; mend or remove it"
+        reasons = [self._without_proof(story, gap)] if gap else []
+        if flaw := story.flaws.first():
+            reasons.append(f"line {flaw.line} of {self._path} {flaw.what}")
+        if reasons:
+            status, detail = CoverageStatus.UNPROVEN, "; ".join(reasons)
         else:
             status, detail = CoverageStatus.OK, f"last heartbeat {format_minute(max(beats))}"
         if story.torn:
@@ -128,44 +145,59 @@ class _Life:
 
 @dataclass(slots=True)
 class _Story:
-    """The file, read line by line: who fired when, when a heartbeat came, what could not be read."""
+    """The file, read line by line: who fired when, when a heartbeat came, what is missing."""
 
-    since: datetime
+    since: datetime  # what is older is not looked at
     heartbeats: Collection[str]
+    flaws: Flaws
     lives: dict[LabelKey, dict[datetime, _Life]] = field(default_factory=dict)
     beats: list[datetime] = field(default_factory=list)
-    broken: list[tuple[int, datetime | None]] = field(default_factory=list)  # line number, time of the line before
     torn: int = 0
     count: int = 0
-    _last: datetime | None = None
 
     def add(self, number: int, line: bytes) -> None:
-        if self._is_too_old(line) or not line.strip():
+        received = _received(line)
+        if received:
+            self.flaws.pass_by(received)
+        if (received and received < self.since) or not line.strip():
             return
+        is_cut = len(line) == MAX_LINE_BYTES and not line.endswith(b"\n")
         try:
-            received, alerts = _entry(json.loads(line))
+            raw = None if is_cut else json.loads(line)
+            refused = _refused(raw)
+            entry = None if refused else _entry(raw)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
             # A torn line was never acknowledged: its sender repeats it.
-            if _RECEIVED.match(line) and not line.rstrip().endswith(b"}"):
+            if received and not is_cut and not line.rstrip().endswith(b"}"):
                 self.torn += 1
             else:
-                self.broken.append((number, self._last))
+                self.flaws.add(Flaw(number, "cannot be read; mend or remove it"), received)
             return
-        self._last = received
-        if received >= self.since:
-            self.count += 1
-            for alert in alerts:
-                self._tell(alert, received)
+        if entry:
+            self._take(number, entry)
+        else:
+            self.flaws.add(Flaw(number, f"says that a payload was refused: {refused}"), received)
 
-    def _is_too_old(self, line: bytes) -> bool:
-        """Decide by the first bytes of a line, without parsing the rest."""
-        head = _RECEIVED.match(line)
-        if not head:
-            return False
-        try:
-            return parse_instant(head[1].decode("ascii", "replace")) < self.since
-        except ValueError:
-            return False
+    def _take(self, number: int, entry: "_Entry") -> None:
+        if entry.is_dated:
+            self.flaws.pass_by(entry.received)
+        if entry.left_out:
+            self._take_cut_down(number, entry)
+        elif entry.is_dated:
+            self.flaws.tell_whole(entry.group, entry.received)
+        if entry.received >= self.since:
+            self.count += 1
+            for alert in entry.alerts:
+                self._tell(alert, entry.received)
+
+    def _take_cut_down(self, number: int, entry: "_Entry") -> None:
+        left_out = f"says that Alertmanager left out {entry.left_out} alert(s)"
+        advice = "use group_by: ['...'], or raise max_alerts"
+        if not entry.is_dated:
+            self.flaws.add(Flaw(number, f"{left_out}: {advice}"), None)
+        elif entry.received >= self.since:
+            flaw = Flaw(number, f"{left_out} at {format_minute(entry.received)}: {advice}")
+            self.flaws.add_cut_down(flaw, entry.group, entry.received)
 
     def _tell(self, alert: "_Alert", received: datetime) -> None:
         if is_heartbeat(alert.labels, self.heartbeats):
@@ -176,10 +208,6 @@ class _Story:
         life = lives.setdefault(alert.start, _Life(None, alert.annotations))
         end = received if alert.end is not None and alert.end < alert.start else alert.end
         life.end = life.end or end
-
-    def broken_in(self, start: datetime, end: datetime) -> int | None:
-        """Return the number of the first unreadable line that may belong to [start, end)."""
-        return next((n for n, before in self.broken if before is None or start <= before < end), None)
 
     def episodes(self, start: datetime, end: datetime) -> tuple[Episode, ...]:
         found: list[Episode] = []
@@ -202,11 +230,46 @@ class _Alert:
     annotations: Mapping[str, str]
 
 
-def _entry(raw: Any) -> tuple[datetime, list[_Alert]]:
-    if isinstance(raw, dict) and "payload" in raw:
-        return parse_instant(raw["received_at"]), _alerts(raw["payload"])
-    alerts = _alerts(raw)
-    return max(alert.end or alert.start for alert in alerts), alerts
+class _Entry(NamedTuple):
+    """A payload; one that is not dated came at that instant or later."""
+
+    received: datetime
+    is_dated: bool
+    alerts: list[_Alert]
+    left_out: int
+    group: Group
+
+
+def _received(line: bytes) -> datetime | None:
+    """Return the instant of a line from its first bytes, without parsing the rest."""
+    head = _RECEIVED.match(line)
+    try:
+        return parse_instant(head[1].decode("ascii", "replace")) if head else None
+    except ValueError:
+        return None
+
+
+def _refused(raw: Any) -> str:
+    """Return why the payload was refused of which this line is all that is left; nothing if it is none such."""
+    if not isinstance(raw, dict) or "refused" not in raw or "payload" in raw:
+        return ""
+    return _in_short(str(raw["refused"])) or "it is not said why"
+
+
+def _entry(raw: Any) -> _Entry:
+    is_dated = isinstance(raw, dict) and "payload" in raw
+    payload = raw["payload"] if is_dated else raw
+    alerts = _alerts(payload)
+    received = parse_instant(raw["received_at"]) if is_dated else max(alert.end or alert.start for alert in alerts)
+    group = Group(*(str(payload.get(name)) for name in ("externalURL", "receiver", "groupKey")))
+    return _Entry(received, is_dated, alerts, _left_out(payload), group)
+
+
+def _left_out(payload: Mapping[str, Any]) -> int:
+    number = payload.get("truncatedAlerts") or 0
+    if not isinstance(number, int) or not 0 <= number < 2**64:
+        raise ValueError("`truncatedAlerts` must be a number of alerts")
+    return number
 
 
 def _alerts(payload: Any) -> list[_Alert]:
@@ -230,6 +293,10 @@ def _alert(raw: Any) -> _Alert:
         end=parse_instant(raw["endsAt"]) if status == "resolved" else None,  # 0001-01-01 while it fires
         annotations={str(name): str(value) for name, value in (raw.get("annotations") or {}).items()},
     )
+
+
+def _in_short(reason: str) -> str:
+    return " ".join(reason.split())[:_LONGEST_REASON]
 
 
 def _complaint(error: Exception) -> str:
@@ -266,7 +333,19 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
             pass
 
 
+def _line(received_at: datetime, **content: object) -> bytes:
+    entry = {"received_at": format_instant(received_at), **content}
+    return json.dumps(entry, separators=(",", ":")).encode() + b"\n"
+
+
 def _append_line(path: Path, line: bytes) -> None:
+    try:
+        _write_line(path, line)
+    except OSError as error:
+        raise StoreError(f"cannot write the alert log {path}: {error.strerror}") from error
+
+
+def _write_line(path: Path, line: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

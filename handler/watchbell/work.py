@@ -58,7 +58,8 @@ class Work:
         hung = not workers.work_off(at_once)
         if hung:
             self._result.hung = True
-            self._give_back()
+            if self._limits.stop.is_set():
+                self._give_back()
         if workers.left_over or hung:
             left = workers.left_over + len(self._in_hand)
             self._result.fail(TryAgain(f"{left} task(s) or run(s) are left to a later tick"))
@@ -100,7 +101,11 @@ class Work:
         note_sources(self._services, self._coverage.values())
 
     def _give_back(self) -> None:
-        """Release what hangs before its first send; what may be in the middle of one is left to recovery."""
+        """Release what somebody who wants this process to end has cut short, before its first send.
+
+        All else is left to recovery: what may be in the middle of a send, and what hung by itself past the deadline.
+        That counts as a process that ended over it, so that it is done alone, and not for ever again.
+        """
         for run in list(self._in_hand.values()):
             current = self._services.store.runs.find(run.task_id, run.fire_time)
             if current is not None and not current.parts:

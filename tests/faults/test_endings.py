@@ -171,7 +171,7 @@ def the_run(ending: Ending) -> Run:
 RELEASED = ("term while building", "Ctrl-C while building", "term while a build hangs")
 
 
-@of(*RELEASED, "a build hangs past the deadline")
+@of(*RELEASED)
 def test_a_run_that_was_not_sent_is_released_and_delivered_by_a_later_tick(ending: Ending, chats: Chats) -> None:
     run = the_run(ending)
     assert (run.status, run.owner, run.parts, run.crashes) == (Status.WAITING, None, (), 0)
@@ -197,6 +197,16 @@ def test_a_tick_is_over_within_30_seconds_of_its_deadline(ending: Ending) -> Non
     starting_and_looking = 15
     assert ending.seconds < 10 + 30 + starting_and_looking
     assert "Traceback" not in ending.errors
+
+
+@of("a build hangs past the deadline")
+def test_a_build_that_hangs_by_itself_counts_as_a_crash(ending: Ending, chats: Chats) -> None:
+    """So that it does not hang up one tick after the other until nobody wants its report any more."""
+    assert (the_run(ending).status, ending.code) == (Status.RUNNING, 75)
+    ending.home.tick()
+    run = ending.home.settled(TASK)
+    assert (run.status, run.attempt, run.crashes) == (Status.SUCCESS, 2, 1)
+    assert len(chats.texts(ending.chat)) == 1
 
 
 @of("a build hangs past the deadline")

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as Picture
 
-from reports.test_kinds import LONG_AGO, Told, episode
+from fakes.told import LONG_AGO, Told, episode
 from watchbell.reports.charts import drawing, illustrate
 from watchbell.reports.charts.plan import MOST_ROWS, Weight, axis, rates, timeline
 from watchbell.reports.charts.sparkline import sparkline
@@ -267,6 +267,43 @@ def test_bars_stand_where_the_alert_fired() -> None:
         ]  # fmt: skip
         assert abs(close[0] - margin - start * wide) < 4
         assert abs(close[-1] - margin - end * wide) < 4
+
+
+def _words_below(png: bytes) -> list[tuple[int, int]]:
+    """Return where the labels of the time begin and end, in dots: what lies apart by more than a space is another."""
+    picture = Picture.open(BytesIO(png)).convert("RGB")
+    ground = _rgb(drawing.PAPER)
+    rows = range(picture.height - round(0.33 * 230), picture.height - round(0.19 * 230))
+    inked = [
+        x
+        for x in range(5, picture.width - 5)
+        if any(max(abs(a - b) for a, b in zip(picture.getpixel((x, y)), ground, strict=True)) > 60 for y in rows)
+    ]
+    words: list[tuple[int, int]] = []
+    for x in inked:
+        if words and x - words[-1][1] <= 0.09 * 230:
+            words[-1] = (words[-1][0], x)
+        else:
+            words.append((x, x))
+    return words
+
+
+@pytest.mark.parametrize("hours", [6, 24, 7 * 24, 30 * 24])
+@pytest.mark.parametrize("timezone", ["America/New_York", "UTC"])
+@pytest.mark.parametrize("minute", [0, 5, 21 * 60])
+def test_labels_of_the_time_lie_apart_and_within_the_picture(hours: int, timezone: str, minute: int) -> None:
+    of = window(hours, timezone, END.replace(hour=0) + timedelta(minutes=minute))
+    findings = found(Episode(labels={"alertname": "A"}, start=of.start, end=of.end), of=of)
+    line, counts = timeline(findings), rates(findings, None)
+    assert line is not None
+    assert counts is not None
+    ticks = len(line.axis.ticks)
+    for png in (drawing.draw_timeline(line), drawing.draw_rates(counts)):
+        words = _words_below(png)
+        assert max(0, ticks - 2) <= len(words) <= ticks
+        assert all(last - first < 0.5 * 230 for first, last in words)
+        assert words[0][0] >= 0.04 * 230
+        assert words[-1][1] <= Picture.open(BytesIO(png)).width - 0.04 * 230
 
 
 def _luminance(colour: str) -> float:

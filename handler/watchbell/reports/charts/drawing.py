@@ -27,6 +27,7 @@ _WIDTH, _DOTS_PER_INCH = 4.4, 230
 _MARGIN = 0.14
 _TITLE, _LINE, _AXIS = 0.42, 0.40, 0.40
 _PLOT = 1.7
+_EDGE, _APART = 0.06, 0.12  # the least between a label of the time and the picture's edge, and between two labels
 _SIZE, _TITLE_SIZE = 9.0, 10.5
 _SHADES = 64
 
@@ -97,16 +98,32 @@ def _axes(figure: Figure, *, bottom: float, height: float, times: Axis, left: fl
     axes.set_xlim(0, 1)
     for side in axes.spines.values():
         side.set_visible(False)
-    texts = [_drawable(text) for _, text in times.ticks]
-    axes.set_xticks([at for at, _ in times.ticks], texts, fontproperties=_SMALL, color=FAINT, parse_math=False)
-    for at, label in zip((at for at, _ in times.ticks), axes.get_xticklabels(), strict=True):
-        label.set_horizontalalignment("left" if at < 0.04 else "right" if at > 0.96 else "center")
+    axes.set_xticks([])
     axes.set_yticks([])
     axes.tick_params(length=0, pad=3)
+    for x, text in _labels(times, _MARGIN + left, width):
+        _write(figure, x, bottom - 0.16, text, _SMALL, FAINT, height=total, align="center")
     axes.vlines([at for at, _ in times.ticks], 0, 1, transform=axes.get_xaxis_transform(), color=TRACK, linewidth=0.8,
                 zorder=0)  # fmt: skip
     _write(figure, _WIDTH - _MARGIN, 0.07, times.timezone, _SMALL, FAINT, height=total, align="right")
     return axes
+
+
+def _labels(times: Axis, left: float, width: float) -> list[tuple[float, str]]:
+    """Return the middle of each tick's label, in inches, and its text: all within the picture, none over another.
+
+    One at an edge moves in as far as it must; where it is then too near to its neighbour, it is left out.
+    """
+    found = []
+    for at, text in times.ticks:
+        half = _inches(_drawable(text)) * (_SIZE - 1) / _SIZE / 2
+        middle = min(max(left + at * width, _EDGE + half), _WIDTH - _EDGE - half)
+        found.append((middle - half, middle + half, text))
+    if len(found) > 1 and found[1][0] - found[0][1] < _APART:
+        del found[0]
+    if len(found) > 1 and found[-1][0] - found[-2][1] < _APART:
+        del found[-1]
+    return [((first + last) / 2, text) for first, last, text in found]
 
 
 def _draw_row(axes: Any, number: int, row: Row) -> None:

@@ -95,6 +95,32 @@ def test_a_claimed_ok_that_lists_firing_alerts_is_not_believed():
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "doubt"),
+    [
+        ("still firing", 5, "while its own report has still firing 5"),
+        ("Still_Firing", 1, "while its own report has Still_Firing 1"),
+        ("still firing", None, "while its own report has still firing no data"),
+        ("failing", 2, "while its own report has failing 2"),
+        ("thresholds crossed", 1, "while its own report has thresholds crossed 1"),
+        ("unknown", 3, "while its own report has unknown 3"),
+        ("still firing", 0, None),
+        ("slow endpoints", 4, None),
+        ("slow endpoints", None, None),
+    ],
+)
+def test_a_claimed_ok_beside_a_number_that_says_otherwise_is_not_believed(name, value, doubt):
+    numbers = [{"name": "new", "value": 0}, {"name": name, "value": value}]
+    report = of_json({"verdict": "OK", "reason": "fine", "coverage": PROOF, "numbers": numbers}, "quiet")
+    told = (Verdict.UNKNOWN, f"opensre says OK {doubt}") if doubt else (Verdict.OK, "fine")
+    assert (report.verdict, report.reason) == told
+
+
+def test_a_claimed_ok_that_tells_of_a_failed_source_is_not_believed():
+    report = of_json({"verdict": "OK", "coverage": PROOF, "source_error": "traces: timed out"}, "quiet")
+    assert (report.verdict, report.reason) == (Verdict.UNKNOWN, "opensre says OK and tells of a source that failed")
+
+
 @pytest.mark.parametrize("claimed", [Verdict.ATTENTION, Verdict.DEGRADED, Verdict.UNKNOWN])
 def test_a_claim_that_is_no_all_clear_needs_no_proof(claimed):
     assert of_json({"verdict": claimed, "reason": "p99 is up"}, "quiet").reason == "p99 is up"

@@ -2,17 +2,20 @@
 
 A text has no verdict of its own: it has that of the configured sources, and where those say OK it is ATTENTION, for
 the text may know what they do not, and `skip_if_quiet` would swallow it. A report in JSON has the verdict that it
-claims, but OK only with coverage that proves it, and never a better one than the configured sources have.
+claims, but OK only with coverage that proves it and nothing in it that says otherwise, and never a better one than the
+configured sources have.
 """
 
 from dataclasses import replace
 
 from watchbell.reports import wording
 from watchbell.reports.findings import judge
-from watchbell.reports.interface import CoverageStatus, Report, ReportRequest, Section, Verdict
+from watchbell.reports.interface import CoverageStatus, Number, Report, ReportRequest, Section, Verdict
 from watchbell.reports.kinds.material import Material, headline, number
 
 MOST_FIRING = 10
+#: Numbers, by the names that our own reports have for them and near ones, that no OK can have above 0 or without data.
+BAD_NUMBERS = {"still firing", "firing", "failing", "failed", "not run", "unknown", "thresholds crossed"}
 #: From the best to the worst.
 _ORDER = (Verdict.OK, Verdict.ATTENTION, Verdict.DEGRADED, Verdict.UNKNOWN)
 
@@ -84,4 +87,15 @@ def _doubt(claimed: Report) -> str:
         return "without coverage that proves it"
     if claimed.still_firing or any(one.firing_now for one in claimed.alerts):
         return "while alerts still fire in its own report"
+    if claimed.source_error:
+        return "and tells of a source that failed"
+    if bad := next(filter(_is_bad, claimed.numbers), None):
+        figure = wording.NO_DATA if bad.value is None else f"{bad.value:g}"
+        return f"while its own report has {wording.shortened(bad.name)} {figure}"
     return ""
+
+
+def _is_bad(figure: Number) -> bool:
+    """Say whether a number is against an OK; `Still_firing` and `still firing` are one."""
+    name = " ".join(figure.name.lower().replace("_", " ").split())
+    return name in BAD_NUMBERS and (figure.value is None or figure.value > 0)

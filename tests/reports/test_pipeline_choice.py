@@ -79,6 +79,16 @@ def test_an_unknown_pipeline_is_told_to_the_audience_of_a_summary(home):
     assert (report.verdict, report.reason[:38]) == (Verdict.UNKNOWN, "pipeline unavailable: params.pipeline:")
 
 
+@pytest.mark.parametrize("params", [{"pipeline": "ecco"}, {"prompt": "why?"}])
+def test_a_pipeline_that_is_not_there_does_not_hide_what_the_sources_say(home, params):
+    with FakeMonitoring() as prometheus:
+        made = pipeline(home, ECHO + f'[sources.prometheus]\nurl = "{prometheus.url}"\n')
+        report = build_or_notice(made, request(Kind.CUSTOM_INVESTIGATION, **params))
+    assert report.reason.endswith("; the sources say OK: no incidents")
+    assert [one.source for one in report.coverage] == ["prometheus"]
+    assert report.actions == ("Mend the task's params, or [pipelines] in config.toml",)
+
+
 def test_a_question_goes_to_the_model_that_is_configured(home):
     with ModelServer() as server:
         server.script = [fails(401)]

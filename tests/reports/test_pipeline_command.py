@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from fakes.watching import Watching, request
+from fakes.watching import Watching, episode, request
 from watchbell.clock import SystemClock
 from watchbell.errors import SourceError
-from watchbell.reports.interface import Verdict
+from watchbell.reports.interface import CoverageStatus, Verdict
 from watchbell.reports.pipeline import BuiltinPipeline, build_or_notice
 from watchbell.reports.pipelines.command import CommandPipeline
 from watchbell.reports.pipelines.vouching import own_account
@@ -23,8 +23,8 @@ from watchbell.tasks import Kind
 PATH = os.environ["PATH"]
 
 
-def pipeline(script, *, environ=None, **options):
-    builtin = BuiltinPipeline([Watching()])
+def pipeline(script, *, environ=None, source=None, **options):
+    builtin = BuiltinPipeline([source or Watching()])
     return CommandPipeline(
         script if isinstance(script, list) else [sys.executable, "-c", script],
         name="opensre",
@@ -118,6 +118,47 @@ def test_a_failed_program_is_a_notice_for_the_audience_or_an_error_for_the_opera
     assert build_or_notice(broken, request()).reason.startswith("pipeline unavailable: pipeline opensre: ")
     with pytest.raises(SourceError, match="exit code 3"):
         build_or_notice(broken, request(Kind.SYNTHETIC_RUN))
+
+
+@pytest.mark.parametrize(
+    ("script", "options"),
+    [
+        (["false"], {}),
+        ('print(\'{"verdict": "OK"}\'); raise SystemExit(1)', {}),
+        ("print('{\"verdict\": ')", {}),
+        (["/nowhere/opensre"], {}),
+        (["sleep", "60"], {"timeout_seconds": 0.2}),
+        (["yes"], {"most_bytes": 1000}),
+    ],
+)
+def test_the_notice_of_a_failed_program_tells_what_the_sources_say_and_blames_the_program(script, options):
+    firing = Watching(episode(minutes=None, severity="critical"))
+    report = build_or_notice(pipeline(script, source=firing, **options), request())
+    assert report.verdict is Verdict.UNKNOWN
+    assert report.reason.startswith("pipeline unavailable: pipeline opensre: ")
+    assert report.reason.endswith("; the sources say DEGRADED: 1 alert firing, 1 of them urgent")
+    assert [(one.source, one.status) for one in report.coverage] == [("prometheus", CoverageStatus.OK)]
+    assert {one.name: one.value for one in report.numbers} == {"new": 1, "resolved": 0, "still firing": 1}
+    assert len(report.still_firing) == 1
+    assert report.actions == ("Mend the pipeline: see [pipelines.opensre] in config.toml",)
+    assert report.source_error.startswith("pipeline opensre: ")
+
+
+def test_sources_that_are_ill_too_are_named_beside_the_failed_program():
+    report = build_or_notice(pipeline(["false"], source=Watching(status=CoverageStatus.UNPROVEN)), request())
+    assert report.reason.endswith("; the sources say UNKNOWN: prometheus: it is unproven")
+    assert [action.partition(": ")[2] for action in report.actions] == [
+        "see [pipelines.opensre] in config.toml",
+        "watchbell doctor says what to do about each source",
+    ]
+    assert {one.value for one in report.numbers} == {None}
+
+
+def test_long_complaints_do_not_push_away_what_the_sources_say():
+    report = build_or_notice(pipeline("import sys; sys.exit('x' * 1000 + ' the end')"), request())
+    assert len(report.reason) < 300
+    assert report.reason.endswith("…; the sources say OK: no incidents")
+    assert report.sections[0].lines[0].endswith("x the end")
 
 
 def test_only_the_end_of_the_complaints_is_told_without_secrets():

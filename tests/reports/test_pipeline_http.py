@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from fakes.watching import Watching, request
-from watchbell.errors import SourceError
+from watchbell.errors import CredentialError, SourceError
 from watchbell.reports.interface import Verdict
 from watchbell.reports.pipeline import BuiltinPipeline, build_or_notice
 from watchbell.reports.pipelines.http import HttpPipeline
@@ -135,6 +135,35 @@ def test_every_failure_is_one_clear_line(service, answer, complaint):
 def test_a_failure_is_a_notice_for_the_audience(service):
     service.answer = (500, "text/plain", "")
     assert build_or_notice(of(service), request()).reason.startswith("pipeline unavailable: pipeline desk: ")
+
+
+def refuses(*_):
+    raise CredentialError("env:DESK_TOKEN is not set")
+
+
+def breaks(*_):
+    raise ValueError("hunter22")
+
+
+def test_whatever_the_service_does_the_notice_tells_what_the_sources_say(service):
+    service.answer = (500, "text/plain", "")
+    late = of(service, timeout_seconds=0.2)
+    late._url = "http://192.0.2.1/"  # nobody answers there
+    without_a_token, broken = of(service), of(service)
+    without_a_token._headers, broken._headers = refuses, breaks
+    reasons = []
+    for made in (of(service), pipeline("http://127.0.0.1:1/"), pipeline("http://[/"), late, without_a_token, broken):
+        report = build_or_notice(made, request())
+        assert report.verdict is Verdict.UNKNOWN
+        assert report.reason.endswith("; the sources say OK: no incidents")
+        assert [one.source for one in report.coverage] == ["prometheus"]
+        assert report.actions == ("Mend the pipeline: see [pipelines.desk] in config.toml",)
+        reasons.append(report.source_error)
+    assert all(reason.startswith("pipeline desk: ") for reason in reasons)
+    assert reasons[-2:] == [
+        "pipeline desk: env:DESK_TOKEN is not set",
+        "pipeline desk: failed unexpectedly (ValueError)",
+    ]
 
 
 def test_redirects_are_not_followed(service):

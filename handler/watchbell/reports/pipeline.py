@@ -10,7 +10,6 @@ from watchbell.reports.analysis.hours import DEFAULT_HOURS, Hours
 from watchbell.reports.interface import Pipeline, Report, ReportRequest, Source
 from watchbell.reports.kinds.material import Material, Querier, notice
 from watchbell.reports.readings import READ_SECONDS, Readings
-from watchbell.secrets.redaction import redact
 from watchbell.tasks import Kind
 
 #: Kinds whose failure is delivered as a notice. The others raise: the operator should know, not the audience.
@@ -79,7 +78,8 @@ def _builder(kind: Kind) -> Callable[[Material], Report]:
 def build_or_notice(pipeline: Pipeline, request: ReportRequest) -> Report:
     """Build the report, or the notice that stands in for it; raises SourceError for kinds that have no notice.
 
-    A notice has the verdict UNKNOWN and a reason that begins with "pipeline unavailable: ".
+    A notice has the verdict UNKNOWN and a reason that begins with "pipeline unavailable: "; where a configured pipeline
+    failed it has what the sources say besides.
     """
     try:
         return pipeline.build(request)
@@ -94,4 +94,4 @@ def build_or_notice(pipeline: Pipeline, request: ReportRequest) -> Report:
     title = TITLES_OF_NOTICES.get(request.kind)
     if title is None:
         raise failure
-    return notice(request, title, redact(failure))
+    return notice(request, title, failure)

@@ -30,6 +30,7 @@ def make_pipeline(settings: Settings, clock: Clock) -> Pipeline:
         {one.name: _maker(settings, one, builtin, clock) for one in settings.pipelines},
         takers={kind: one.name for one in settings.pipelines for kind in one.kinds},
         models=tuple(one.name for one in settings.pipelines if one.way == "ai"),
+        account=_account(settings, builtin),
     )
 
 
@@ -107,13 +108,13 @@ def _ai(settings: Settings, configured: PipelineSettings, builtin: "BuiltinPipel
 
 def _account(settings: Settings, builtin: "BuiltinPipeline") -> Callable[[ReportRequest], Report | None]:
     """Return what tells a foreign pipeline what our own sources say; None where none is configured."""
-    from watchbell.reports.pipelines.vouching import own_account
-
     is_configured = settings.names_sources or len(settings.sources) > 1 or settings.sources[0].kind != "alert_log"
 
     def account(request: ReportRequest) -> Report | None:
         if not is_configured and not settings.alert_log.exists():
             return None
+        from watchbell.reports.pipelines.vouching import own_account
+
         return own_account(builtin.material(request))
 
     return account

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from watchbell.clock import Clock
 from watchbell.errors import SourceError
+from watchbell.reports import wording
 from watchbell.reports.analysis.hours import DEFAULT_HOURS, Hours
 from watchbell.reports.findings import Findings, find
 from watchbell.reports.interface import (
@@ -14,11 +15,13 @@ from watchbell.reports.interface import (
     Number,
     Report,
     ReportRequest,
+    Section,
     Verdict,
     Window,
 )
 from watchbell.reports.readings import Readings
 from watchbell.reports.wording import MAKE_WHOLE
+from watchbell.secrets.redaction import redact
 
 
 @runtime_checkable
@@ -73,17 +76,45 @@ def number(name: str, value: float, previous: float | None, *, is_known: bool) -
     return Number(name=name, value=value if is_known else None, previous=previous if is_known else None)
 
 
-def notice(request: ReportRequest, title: str, reason: str) -> Report:
-    """Return the report that says only why there is none."""
-    return Report(
+class Unbuilt(SourceError):
+    """A configured pipeline built no report; what the sources say (None where there are none) is known all the same."""
+
+    def __init__(self, message: str, *, account: Report | None, action: str) -> None:
+        super().__init__(message)
+        self.account = account
+        self.action = action
+
+
+def notice(request: ReportRequest, title: str, failure: SourceError) -> Report:
+    """Return the report that says why there is none, and where it is known, what the sources say without it."""
+    reason = redact(failure)
+    bare = Report(
         title=headline(title, request),
         kind=request.kind,
         window=request.window,
         verdict=Verdict.UNKNOWN,
         reason=f"pipeline unavailable: {reason}",
-        actions=(MAKE_WHOLE,),
+        actions=(failure.action if isinstance(failure, Unbuilt) else MAKE_WHOLE,),
         source_error=reason,
     )
+    account = failure.account if isinstance(failure, Unbuilt) else None
+    if account is None:
+        return bare
+    short = wording.shortened(reason)
+    return replace(
+        bare,
+        reason=f"pipeline unavailable: {short}; the sources say {account.verdict}: {account.reason}",
+        coverage=account.coverage,
+        numbers=account.numbers,
+        still_firing=account.still_firing,
+        actions=bare.actions if _is_whole(account) else (*bare.actions, MAKE_WHOLE),
+        alerts=account.alerts,
+        sections=(Section(title="Why there is no more", lines=(reason,)),) if short != reason else (),
+    )
+
+
+def _is_whole(account: Report) -> bool:
+    return all(one.status is CoverageStatus.OK for one in account.coverage if one.required)
 
 
 def refuse_failed(findings: Findings) -> None:

@@ -7,7 +7,10 @@ from typing import Any
 
 from watchbell.errors import SourceError
 from watchbell.reports.interface import Pipeline, Report, ReportRequest
+from watchbell.reports.kinds.material import Unbuilt
 from watchbell.tasks import Kind
+
+MEND_CHOICE = "Mend the task's params, or [pipelines] in config.toml"
 
 
 class ChosenPipeline:
@@ -20,19 +23,26 @@ class ChosenPipeline:
         *,
         takers: Mapping[Kind, str],
         models: tuple[str, ...],
+        account: Callable[[ReportRequest], Report | None],
     ) -> None:
-        """`makers` go by name; `takers` say who takes a kind unasked; `models` are the names of those with a model."""
+        """`makers` go by name; `takers` say who takes a kind unasked; `models` are the names of those with a model.
+
+        `account` tells what the sources say where no pipeline can.
+        """
         self._made: dict[str, Pipeline] = {"builtin": builtin}
         self._makers = makers
         self._takers = takers
         self._models = models
+        self._account = account
         self._lock = threading.Lock()
 
     def build(self, request: ReportRequest) -> Report:
-        """Build the report; raises SourceError when it cannot, also for a pipeline that is not configured."""
-        name = choose(
-            request.kind, request.params, takers=self._takers, models=self._models, known=("builtin", *self._makers)
-        )
+        """Build the report; raises SourceError when it cannot, Unbuilt where no configured pipeline can take it."""
+        known = ("builtin", *self._makers)
+        try:
+            name = choose(request.kind, request.params, takers=self._takers, models=self._models, known=known)
+        except SourceError as error:
+            raise Unbuilt(str(error), account=self._account(request), action=MEND_CHOICE) from None
         pipeline = self._pipeline(name)
         others = {key: value for key, value in request.params.items() if key != "pipeline"}
         return pipeline.build(replace(request, params=others))

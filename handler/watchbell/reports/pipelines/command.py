@@ -17,7 +17,7 @@ from typing import IO
 from watchbell.clock import Clock
 from watchbell.errors import SourceError
 from watchbell.reports.interface import Report, ReportRequest
-from watchbell.reports.pipelines.exchange import MOST_BYTES, Account, question, report_of
+from watchbell.reports.pipelines.exchange import MOST_BYTES, Account, blamed, question, report_of
 from watchbell.secrets.redaction import is_credential_key, redact, remember_secret
 
 #: What a program is given of our environment besides what its configuration names.
@@ -56,13 +56,14 @@ class CommandPipeline:
         self._most_bytes = most_bytes
 
     def build(self, request: ReportRequest) -> Report:
-        """Run the program and read its answer; raises SourceError when it fails in any way."""
+        """Run the program and read its answer; raises Unbuilt when it fails in any way."""
         own = self._account(request)
-        try:
-            answer = self._run(question(request, own)).decode(errors="replace")
-            return report_of(answer, request, own, name=self._name, is_json=answer.lstrip().startswith("{"))
-        except SourceError as error:
-            raise SourceError(f"pipeline {self._name}: {shlex.quote(self._command[0])} {error}") from None
+        with blamed(self._name, own):
+            try:
+                answer = self._run(question(request, own)).decode(errors="replace")
+                return report_of(answer, request, own, name=self._name, is_json=answer.lstrip().startswith("{"))
+            except SourceError as error:
+                raise SourceError(f"{shlex.quote(self._command[0])} {error}") from None
 
     def _run(self, asked: bytes) -> bytes:
         process = self._start()

@@ -1,13 +1,15 @@
 """What a foreign program is told, and what its answer becomes; equal for a command and an HTTP service."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from watchbell.errors import SourceError
+from watchbell.errors import SourceError, WatchbellError
 from watchbell.instants import format_minute
 from watchbell.reports.codec import report_to_json
 from watchbell.reports.interface import Report, ReportRequest, Section
+from watchbell.reports.kinds.material import Unbuilt
 from watchbell.reports.pipelines.markdown import sections_of
 from watchbell.reports.pipelines.report_json import read_report
 from watchbell.reports.pipelines.vouching import report_of_text, title_of, vouched
@@ -23,6 +25,20 @@ MOST_TEXT = 200_000
 
 #: What the configured sources say of the window of a request; None where no source is configured.
 Account = Callable[[ReportRequest], Report | None]
+
+
+@contextmanager
+def blamed(name: str, own: Report | None) -> Iterator[None]:
+    """Turn whatever goes wrong within into Unbuilt: the pipeline's fault, beside what our own sources say."""
+    action = f"Mend the pipeline: see [pipelines.{name}] in config.toml"
+    try:
+        yield
+    except WatchbellError as error:
+        raise Unbuilt(f"pipeline {name}: {error}", account=own, action=action) from None
+    except Exception as error:
+        # NOTE: only the type: the text of a foreign error may hold a secret.
+        reason = f"pipeline {name}: failed unexpectedly ({type(error).__name__})"
+        raise Unbuilt(reason, account=own, action=action) from error
 
 
 def question(request: ReportRequest, own: Report | None) -> bytes:

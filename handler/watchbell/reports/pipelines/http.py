@@ -6,7 +6,7 @@ import httpx
 
 from watchbell.errors import SourceError
 from watchbell.reports.interface import Report, ReportRequest
-from watchbell.reports.pipelines.exchange import MOST_BYTES, Account, question, report_of
+from watchbell.reports.pipelines.exchange import MOST_BYTES, Account, blamed, question, report_of
 from watchbell.reports.pipelines.time_limit import within
 from watchbell.secrets.redaction import redact
 
@@ -37,21 +37,23 @@ class HttpPipeline:
         self._most_bytes = most_bytes
 
     def build(self, request: ReportRequest) -> Report:
-        """Ask the service; raises SourceError for whatever goes wrong, naming host and port only."""
+        """Ask the service; raises Unbuilt for whatever goes wrong, naming host and port only."""
         own = self._account(request)
-        headers = {**self._headers(), "Content-Type": _JSON, "Accept": f"{_JSON}, text/markdown"}
+        with blamed(self._name, own):
+            headers = {**self._headers(), "Content-Type": _JSON, "Accept": f"{_JSON}, text/markdown"}
+            try:
+                return self._answer(httpx.URL(self._url), request, own, headers)
+            except httpx.InvalidURL:
+                raise SourceError("its url is not usable; write it like https://host/path") from None
+
+    def _answer(self, url: httpx.URL, request: ReportRequest, own: Report | None, headers: Mapping[str, str]) -> Report:
+        late = f"gave no complete answer within {self._timeout_seconds:g} s"
+        asked = question(request, own)
         try:
-            url = httpx.URL(self._url)
-            asked = question(request, own)
-            late = f"gave no complete answer within {self._timeout_seconds:g} s"
             kind, text = within(self._timeout_seconds, lambda: self._post(url, asked, headers), late=late)
             return report_of(text, request, own, name=self._name, is_json=kind == _JSON)
-        except httpx.InvalidURL:
-            raise SourceError(
-                f"pipeline {self._name}: its url is not usable; write it like https://host/path"
-            ) from None
         except SourceError as error:
-            raise SourceError(f"pipeline {self._name}: {url.host} {error}") from None
+            raise SourceError(f"{url.host} {error}") from None
 
     def _post(self, url: httpx.URL, asked: bytes, headers: Mapping[str, str]) -> tuple[str, str]:
         """Return the content type and the text of the answer."""

@@ -7,7 +7,7 @@ import pytest
 from watchbell.delivery.interface import Stamp
 from watchbell.delivery.render import plain
 from watchbell.delivery.render.entries import Entry, Style, entries
-from watchbell.delivery.render.figures import duration, figure, window_text
+from watchbell.delivery.render.figures import figure, window_text
 from watchbell.delivery.render.split import fit
 from watchbell.delivery.render.table import PHONE_WIDTH, Table, table
 from watchbell.reports.interface import Coverage, CoverageStatus, Number, Section, Verdict, Window
@@ -155,22 +155,6 @@ def test_no_source_at_all_is_said(make_report, stamp):
 )
 def test_a_number_shows_its_change_and_no_data_is_never_zero(value, previous, text):
     assert figure(Number(name="N", value=value, previous=previous)) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (59, "59 s"),
-        (60, "1 m"),
-        (7500, "2 h 5 m"),
-        (100_800, "1 d 4 h"),
-        (-5, "0 s"),
-        (float("inf"), "unknown"),
-    ],
-)
-def test_a_duration_has_two_units_at_most(seconds, text):
-    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(

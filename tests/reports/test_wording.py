@@ -31,10 +31,13 @@ from watchbell.reports.wording import (
         (3605, "1 h"),
         (12_000, "3 h 20 m"),
         (187_200, "2 d 4 h"),
+        (86_700, "1 d"),
+        (-5, "0 s"),
+        (float("inf"), "unknown"),
         (30 * 86400, "30 d"),
     ],
 )
-def test_a_duration_has_its_two_largest_units(seconds, text):
+def test_a_duration_has_its_largest_unit_and_the_one_below_it(seconds, text):
     assert duration(seconds) == text
 
 

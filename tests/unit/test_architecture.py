@@ -20,6 +20,7 @@ PURE = (
     "planning.weekdays",
     "reports.interface",
     "reports.findings",
+    "reports.wording",
     "reports.analysis",
     "reports.params",
     "delivery.interface",

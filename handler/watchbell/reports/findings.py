@@ -24,6 +24,7 @@ from watchbell.reports.interface import (
     Verdict,
     Window,
 )
+from watchbell.reports.wording import many
 
 #: An alert whose `severity` label is one of these, in any case, makes a window DEGRADED while it fires.
 URGENT_SEVERITIES = ("critical", "page")
@@ -58,7 +59,7 @@ class Findings:
     @property
     def problem(self) -> str:
         """The worst problem in one line, with how many more there are."""
-        more = f" (and {_many(len(self.problems) - 1, 'more problem')})" if len(self.problems) > 1 else ""
+        more = f" (and {many(len(self.problems) - 1, 'more problem')})" if len(self.problems) > 1 else ""
         return self.problems[0] + more if self.problems else ""
 
     @property
@@ -105,13 +106,13 @@ def judge(findings: Findings) -> tuple[Verdict, str]:
     if not findings.is_proven:
         return Verdict.UNKNOWN, findings.problem
     urgent = [episode for episode in findings.still_firing if is_urgent(episode.labels)]
-    firing = _many(len(findings.still_firing), "alert")
+    firing = many(len(findings.still_firing), "alert")
     if urgent:
         return Verdict.DEGRADED, f"{firing} firing, {len(urgent)} of them urgent"
     if findings.still_firing:
         return Verdict.ATTENTION, f"{firing} firing"
     if findings.new or findings.resolved:
-        return Verdict.ATTENTION, f"{_many(len(findings.episodes), 'alert')} fired, none fires now"
+        return Verdict.ATTENTION, f"{many(len(findings.episodes), 'alert')} fired, none fires now"
     return Verdict.OK, "no incidents"
 
 
@@ -275,7 +276,3 @@ def _order(episode: Episode) -> tuple[datetime, bool, datetime, datetime, LabelK
     """Order episodes of equal labels."""
     active_at = episode.active_at or episode.start
     return episode.start, episode.end is None, episode.end or episode.start, active_at, _key(episode.annotations)
-
-
-def _many(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from math import isfinite
 
 from watchbell.reports.analysis.hours import on_wall_clock
 from watchbell.reports.analysis.ownership import owner_label, owner_of
@@ -17,8 +18,10 @@ _MORE = re.compile(r"and (\d{1,9}) more")
 
 
 def duration(seconds: float) -> str:
-    """Return the two largest units: `2 d 4 h`, `3 h 20 m`, `45 s`."""
-    whole = round(seconds)
+    """Return the largest unit and the one below it: `2 d 4 h`, `3 h 20 m`, `45 s`; `1 d` for a day and five minutes."""
+    if not isfinite(seconds):
+        return "unknown"
+    whole = max(0, round(seconds))
     units = (("d", whole // 86400), ("h", whole // 3600 % 24), ("m", whole // 60 % 60), ("s", whole % 60))
     first = next((i for i, (_, count) in enumerate(units) if count), len(units) - 1)
     return " ".join(f"{count} {unit}" for unit, count in units[first : first + 2] if count) or "0 s"

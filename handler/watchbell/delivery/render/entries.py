@@ -10,11 +10,11 @@ from enum import Enum, auto
 from itertools import chain
 
 from watchbell.delivery.interface import Stamp
-from watchbell.delivery.render.figures import duration, figures, is_known, window_text
+from watchbell.delivery.render.figures import figures, is_known, window_text
 from watchbell.delivery.render.literal import literal
 from watchbell.delivery.render.table import Table, table
 from watchbell.reports.interface import Coverage, CoverageStatus, Number, Report, Section, Verdict
-from watchbell.reports.wording import count
+from watchbell.reports.wording import count, duration
 
 FIRST_SCREEN_LINES = 8
 FIRST_SCREEN_NUMBERS = 3

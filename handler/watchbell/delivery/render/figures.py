@@ -1,4 +1,4 @@
-"""Numbers, durations and windows as text."""
+"""Numbers and windows as text."""
 
 import math
 from collections.abc import Sequence
@@ -40,17 +40,6 @@ def amount(value: float, sign: str = "") -> str:
         digits = min(1 - math.floor(math.log10(abs(value))), MOST_DIGITS)
         return f"{value:{sign}.{digits}f}".rstrip("0").rstrip(".")
     return f"{value:{sign},.2f}".rstrip("0").rstrip(".")
-
-
-def duration(seconds: float) -> str:
-    """Return the two largest units: `3 m`, `2 h 5 m`, `1 d 4 h`."""
-    if not math.isfinite(seconds):
-        return "unknown"
-    minutes, rest = divmod(round(max(seconds, 0)), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    units = [f"{count} {unit}" for count, unit in ((days, "d"), (hours, "h"), (minutes, "m"), (rest, "s")) if count]
-    return " ".join(units[:2]) or "0 s"
 
 
 def window_text(window: Window) -> str:

@@ -14,7 +14,7 @@ from fakes.monitoring import FakeMonitoring
 from fakes.odd_servers import tcp_server
 from watchbell.clock import SystemClock
 from watchbell.errors import SourceError
-from watchbell.instants import epoch_seconds, floor_minute
+from watchbell.instants import epoch_seconds
 from watchbell.reports.interface import CoverageStatus, ReportRequest, Verdict, Window
 from watchbell.reports.pipeline import BuiltinPipeline, build_or_notice
 from watchbell.reports.sources.alertmanager import Alertmanager
@@ -143,21 +143,6 @@ def test_what_fires_has_to_be_stored_where_it_is_looked_for(server):
     )
     server.counts["ALERTS"] = 1  # it began to fire after the window
     assert read(prometheus(server)).coverage.status is CoverageStatus.OK
-
-
-@pytest.mark.parametrize("place", ["the window's end", "nowhere"])
-def test_a_time_without_rules_is_no_proof_where_the_server_tells_of_its_rules(server, place):
-    now = floor_minute(CLOCK.now())
-    begin, over = now - timedelta(hours=7), now - timedelta(hours=5)
-    minutes = range(int(epoch_seconds(begin)), int(epoch_seconds(over)), 240)
-    server.ranges["unless count(prometheus_rule_group"] = [{"metric": {}, "values": [[at, "1"] for at in minutes]}]
-    if place != "nowhere":  # else another program evaluates the rules
-        server.counts["prometheus_rule_group_iterations_total"] = 1
-    evidence = prometheus(server).read(now - DAY, now)
-    assert evidence.coverage.status is (CoverageStatus.OK if place == "nowhere" else CoverageStatus.UNPROVEN)
-    if place != "nowhere":
-        assert evidence.coverage.detail.startswith("it had no rules between ")
-        assert abs(evidence.covered_from - over) <= timedelta(minutes=4)
 
 
 def test_what_is_known_is_shown_beside_the_failure(server):

@@ -15,7 +15,7 @@ from watchbell.errors import SourceError
 from watchbell.instants import epoch_seconds, format_minute, from_epoch_seconds
 from watchbell.reports.interface import AlertRule, Coverage, CoverageStatus, Evidence, Source
 from watchbell.reports.sources.prometheus import Prometheus, Watch
-from watchbell.reports.sources.prometheus_proof import Stretch
+from watchbell.reports.sources.prometheus_steps import Stretch
 from watchbell.reports.sources.unreadable import UnreadableQuerier
 
 Answer = TypeVar("Answer")

@@ -1,8 +1,9 @@
 """Alert history from Prometheus, read-only: the raw samples of ALERTS and ALERTS_FOR_STATE, and proof of watching.
 
 Raw samples (a range selector in an instant query) rather than a grid: they are exact with and without stale markers.
-Proof: there are alerting rules, all healthy and evaluated lately, what fires now is stored, targets were scraped over
-the window without a hole, and in no longer time were there no rules, or a group of them that was not evaluated.
+Proof: there are alerting rules, they and the recording rules that they read are healthy and were evaluated lately,
+what fires now is stored, targets were scraped over the window without a hole, and in no longer time were there no
+alerting rules, or a group of them that was not evaluated.
 """
 
 from collections import defaultdict
@@ -20,8 +21,9 @@ from watchbell.reports.sources.alert_history import AlertHistory
 from watchbell.reports.sources.heartbeats import HEARTBEATS, is_heartbeat
 from watchbell.reports.sources.http import Deadline, JsonReader
 from watchbell.reports.sources.prometheus_api import Session, number
-from watchbell.reports.sources.prometheus_proof import Proof, Story, Stretch, is_there, prove
+from watchbell.reports.sources.prometheus_proof import Proof, Story, is_there, prove
 from watchbell.reports.sources.prometheus_rules import Rules
+from watchbell.reports.sources.prometheus_steps import Stretch
 
 MAX_GAP = timedelta(minutes=5)
 MARGIN = timedelta(minutes=10)  # read before the window, to see what already fired
@@ -76,7 +78,7 @@ class Prometheus:
         session = self._session()
         everything = (epoch_seconds(start), epoch_seconds(end))
         try:
-            rules = Rules.parse(session.get("/api/v1/rules", {"type": "alert", "exclude_alerts": "true"})["groups"])
+            rules = Rules.parse(session.get("/api/v1/rules", {"exclude_alerts": "true"})["groups"])
             story = Story.read(session, start, end)
             found = self._episodes(session, start, end, rules, story)
             problems = rules.problems(self._clock.now())

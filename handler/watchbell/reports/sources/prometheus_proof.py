@@ -6,15 +6,17 @@ all do.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from math import ceil
 
 from watchbell.instants import epoch_seconds, format_minute, from_epoch_seconds
 from watchbell.reports.interface import Event
 from watchbell.reports.sources.alert_history import holes
 from watchbell.reports.sources.prometheus_api import Session, number
+from watchbell.reports.sources.prometheus_groups import Failure, Groups
+from watchbell.reports.sources.prometheus_rules import Group
+from watchbell.reports.sources.prometheus_steps import Stretch, first_step, stretches
 
 STEP = timedelta(minutes=1)
 #: Restarts and reloads are values that stay: looking at them just within the look-back of five minutes is enough.
@@ -30,16 +32,6 @@ STARTED = "process_start_time_seconds"
 RELOADED = "prometheus_config_last_reload_success_timestamp_seconds"
 RELOAD_FAILED = "prometheus_config_last_reload_successful"
 STORY = f'({{__name__=~"{STARTED}|{RELOADED}"}} or {RELOAD_FAILED} == 0) and on (job, instance) prometheus_build_info'
-FAILURES = (
-    "sum by (rule_group) (increase(prometheus_rule_evaluation_failures_total[5m])) > 0 or "
-    "sum by (rule_group) (increase(prometheus_rule_group_iterations_missed_total[5m])) > 0"
-)
-FAILURES_SECONDS = 240.0
-RULE_GROUPS = "count(prometheus_rule_group_iterations_total)"
-#: It scraped itself and had no rules: they were lost by a reload, or there were none yet.
-WITHOUT_RULES = f"count(prometheus_build_info) unless {RULE_GROUPS}"
-
-Stretch = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +45,7 @@ class Story:
     def read(cls, session: Session, start: datetime, end: datetime) -> "Story":
         """Ask for [start, end]; raises SourceError, and what a strange shape raises."""
         values: dict[str, dict[str, set[float]]] = defaultdict(lambda: defaultdict(set))
-        for series in session.points(STORY, _first_step(start, end, STORY_STEP), end, STORY_STEP):
+        for series in session.points(STORY, first_step(start, end, STORY_STEP), end, STORY_STEP):
             for one in series:
                 name = str(one["metric"].get("__name__", ""))
                 told = {float(at if name == RELOAD_FAILED else value) for at, value in one["values"]}
@@ -69,7 +61,7 @@ class Story:
         events += [
             (first, who, "could not reload its configuration or rules")
             for who, times in values[RELOAD_FAILED].items()
-            for first, _ in _stretches(times, STORY_STEP.total_seconds())
+            for first, _ in stretches(times, 1.5 * STORY_STEP.total_seconds())
         ]
         return cls(tuple(sorted(at for times in starts.values() for at in times)), tuple(sorted(events)))
 
@@ -99,7 +91,7 @@ def prove(
     story: Story,
     *,
     source: str,
-    groups: Collection[str],
+    groups: Mapping[str, Group],
     max_gap: timedelta,
     now: datetime,
 ) -> Proof:
@@ -107,21 +99,26 @@ def prove(
     first, last, longest = epoch_seconds(start), epoch_seconds(end), max_gap.total_seconds()
     times = _sampled(session, start, end, max_gap)
     gaps = holes(times, first, last, longest) if times else [(first, last)]
-    failures = _failures(session, start, end, groups)
+    history = Groups.read(session, start, end, now, groups)
+    failures = history.failures(session, start, end)
     # A single evaluation may fail: what lasts no longer than a hole may last is told, and spoils nothing.
-    lasting = [(group, (max(a, first), b)) for group, (a, b) in failures if b - a - FAILURES_SECONDS > longest]
-    ruleless = [(a, b) for a, b in _without_rules(session, start, end, now) if b - a > longest]
+    lasting = [one for one in failures if one.lasted > longest]
+    ruleless = [(who, (a, b)) for who, (a, b) in history.without_alerting(session, start, end) if b - a > longest]
+    but = ", or only groups that now just record" if history.recording else ""
     problems = [f"no samples between {_span(*gap)}" for gap in gaps[::-1]]
-    problems += [f"it had no rules between {_span(*stretch)}" for stretch in ruleless[::-1]]
-    problems += [f"rule group {group} was not evaluated between {_span(*stretch)}" for group, stretch in lasting]
+    problems += [f"{who} had no rules between {_span(*stretch)}{but}" for who, stretch in ruleless[::-1]]
+    problems += [_words(one) for one in lasting]
     told = [Event(at=_at(a), until=_at(b), source=source, text="no samples") for a, b in gaps]
     told += [
-        Event(at=_at(a), until=_at(b), source=source, text=f"rule group {group} failed or missed evaluations")
-        for group, (a, b) in failures
+        Event(at=_at(a), until=_at(b), source=source, text=f"rule group {one.group} failed or missed evaluations")
+        for one in failures
+        for a, b in [one.stretch]
     ]
-    told += [Event(at=_at(a), until=_at(b), source=source, text="no rules") for a, b in ruleless]
+    told += [Event(at=_at(a), until=_at(b), source=source, text="no rules") for _, (a, b) in ruleless]
+    unproven = [stretch for _, stretch in ruleless]
+    unproven += [(max(one.stretch[0], first), one.stretch[1]) for one in lasting]
     return Proof(
-        unwatched=tuple(sorted([*gaps, *ruleless, *(stretch for _, stretch in lasting)])),
+        unwatched=tuple(sorted([*gaps, *unproven])),
         problems=tuple(problems),
         events=(*told, *story.events(start, end, source)),
         newest=max(times, default=None),
@@ -145,55 +142,14 @@ def _sampled(session: Session, start: datetime, end: datetime, max_gap: timedelt
     return times
 
 
-def _failures(session: Session, start: datetime, end: datetime, groups: Collection[str]) -> list[tuple[str, Stretch]]:
-    """Return when groups of this server's rules failed to evaluate or missed their turn, as seen every four minutes."""
-    found: dict[str, list[float]] = defaultdict(list)
-    step = timedelta(seconds=FAILURES_SECONDS)
-    for series in session.points(FAILURES, _first_step(start, end, step), end, step):
-        for one in series:
-            if (group := str(one["metric"].get("rule_group", ""))) in groups:
-                found[group.rpartition(";")[2]] += [float(at) for at, _ in one["values"]]
-    return [
-        (group, (first - FAILURES_SECONDS, last))
-        for group, times in sorted(found.items())
-        for first, last in _stretches(times, FAILURES_SECONDS)
-        if last > epoch_seconds(start)
-    ]
-
-
 def is_there(session: Session, promql: str, at: datetime) -> bool:
     """Say whether a question has any answer; raises SourceError, and what a strange shape raises."""
     return bool(session.ask("/api/v1/query", {"query": promql, "time": number(at)})["result"])
 
 
-def _without_rules(session: Session, start: datetime, end: datetime, now: datetime) -> list[Stretch]:
-    """Return when it scraped itself and had no rules, as seen every four minutes.
-
-    Where another program evaluates the rules (a ruler beside the store), nobody tells of rules at any time.
-    """
-    times: list[float] = []
-    step = timedelta(seconds=FAILURES_SECONDS)
-    for series in session.points(WITHOUT_RULES, _first_step(start, end, step), end, step):
-        times += [float(at) for one in series for at, _ in one["values"]]
-    if not times or not any(is_there(session, RULE_GROUPS, at) for at in (end, now)):
-        return []
-    return _stretches(times, FAILURES_SECONDS)
-
-
-def _first_step(start: datetime, end: datetime, step: timedelta) -> datetime:
-    """Return from where steps lead to `end`: what happened last must be seen."""
-    return end - step * ceil((end - start) / step)
-
-
-def _stretches(times: Iterable[float], step: float) -> list[Stretch]:
-    """Join times that follow each other at a distance of a step."""
-    joined: list[Stretch] = []
-    for at in sorted(times):
-        if joined and at - joined[-1][1] <= 1.5 * step:
-            joined[-1] = joined[-1][0], at
-        else:
-            joined.append((at, at))
-    return joined
+def _words(failure: Failure) -> str:
+    since = f", and {failure.since}" if failure.since else ""
+    return f"rule group {failure.group} was not evaluated between {_span(*failure.stretch)}{since}"
 
 
 def _at(seconds: float) -> datetime:

@@ -1,0 +1,175 @@
+"""What became of the groups of rules over a window: when they failed, and when there were none that alert.
+
+Prometheus tells it of itself, where it is scraped, and others that are scraped too tell the same of themselves. Which
+groups are whose is known by their names: a server is ours that has groups of today's rules, and one that evaluates now
+what is in no rule of ours is another. What our own server had and has no longer counts: it may have been renamed.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from watchbell.instants import epoch_seconds
+from watchbell.reports.sources.prometheus_api import Session
+from watchbell.reports.sources.prometheus_rules import Group
+from watchbell.reports.sources.prometheus_steps import Stretch, first_step, stretches
+
+STEP = timedelta(minutes=4)
+#: A window is looked at so often to know who had which groups; seeing all of them every four minutes costs too much.
+GLANCES = 48
+#: A minute more than a step: the samples before and after a failure have to be within one range. Much more would make
+#: one long failure of two short ones.
+FAILURES = " or ".join(
+    f"increase({counter}[5m]) > 0"
+    for counter in ("prometheus_rule_evaluation_failures_total", "prometheus_rule_group_iterations_missed_total")
+)
+ITERATIONS = "prometheus_rule_group_iterations_total"
+#: Who runs: what is left of the labels without the version. While one starts it has no rules yet, and does not watch:
+#: the other of a pair sees that, and its own samples have a hole.
+RUNNING = (
+    "count without (branch, goarch, goos, goversion, revision, tags, version) (prometheus_build_info{instances}) "
+    "unless prometheus_config_last_reload_success_timestamp_seconds == 0"
+)
+WITHOUT_RULES = f"({RUNNING}) unless count without (rule_group) ({ITERATIONS}{{groups}})"
+
+Server = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A group that failed, or missed its turns, over a stretch; `lasted` is about how long, in seconds."""
+
+    group: str
+    stretch: Stretch
+    lasted: float
+    since: str  # what became of the group
+
+
+@dataclass(slots=True)
+class Groups:
+    """The groups of today's rules, and the servers that have them."""
+
+    today: Mapping[str, Group]
+    ours: set[Server] = field(default_factory=set)
+    others: set[Server] = field(default_factory=set)
+
+    @classmethod
+    def read(
+        cls, session: Session, start: datetime, end: datetime, now: datetime, today: Mapping[str, Group]
+    ) -> "Groups":
+        """Ask who had which groups from `start` until now; raises SourceError, and what a strange shape raises."""
+        until = max(end, now)
+        step = max(STEP, (until - start) / GLANCES)
+        seen: dict[Server, set[str]] = defaultdict(set)
+        alive: dict[Server, set[str]] = defaultdict(set)
+        for series in session.points(ITERATIONS, first_step(start, until, step), until, step):
+            for one in series:
+                server, group = _server(one), _group(one)
+                seen[server].add(group)
+                if float(one["values"][-1][0]) > epoch_seconds(until - step / 2):
+                    alive[server].add(group)
+        alerting = {name for name, group in today.items() if group.has_alerts}
+        ours = {server for server, groups in seen.items() if groups & alerting}
+        strangers = {server for server in seen if alive[server] - today.keys()}
+        # Right after a change of rules its last samples are of the old ones, and make it look like a stranger.
+        if not any(alive[server] for server in ours - strangers):
+            strangers -= ours
+        return cls(today, ours - strangers, strangers)
+
+    def failures(self, session: Session, start: datetime, end: datetime) -> list[Failure]:
+        """Return when groups of ours failed or missed their turn, as seen every four minutes."""
+        found: dict[str, list[float]] = defaultdict(list)
+        for series in session.points(FAILURES, first_step(start, end, STEP), end, STEP):
+            for one in series:
+                if self._counts(_group(one), _server(one)):
+                    found[_group(one)] += [float(at) for at, _ in one["values"]]
+        last = epoch_seconds(end)
+        failures = [one for group, times in sorted(found.items()) for one in self._joined(group, times, last)]
+        return [one for one in failures if one.stretch[1] > epoch_seconds(start)]
+
+    def without_alerting(self, session: Session, start: datetime, end: datetime) -> list[tuple[str, Stretch]]:
+        """Return who of ours ran and evaluated no group that may alert, and when, as seen every four minutes.
+
+        Where another program evaluates the rules (a ruler beside the store), nobody tells of rules at any time. What
+        is evaluated no longer counts as a group that alerts: nobody knows any more that it did not.
+        """
+        if not self.ours:
+            return []
+        instances = sorted({dict(server).get("instance", "") for server in self.ours})
+        question = WITHOUT_RULES.format(
+            instances=f'{{instance=~"{_any_of(instances)}"}}',
+            groups=f'{{rule_group!~"[^;]*;({_any_of(self.recording)})"}}' if self.recording else "",
+        )
+        times: dict[str, list[float]] = defaultdict(list)
+        for series in session.points(question, first_step(start, end, STEP), end, STEP):
+            for one in series:
+                if (server := _server(one)) in self.ours:
+                    times[dict(server).get("instance", "")] += [float(at) for at, _ in one["values"]]
+        distance = 1.5 * STEP.total_seconds()
+        return [
+            (instance if len(instances) > 1 else "it", stretch)
+            for instance, found in sorted(times.items())
+            for stretch in stretches(found, distance)
+        ]
+
+    @property
+    def recording(self) -> list[str]:
+        """Return the names (without their files, which change) that only groups without alerting rules have."""
+        alerting = {_bare(name) for name, group in self.today.items() if group.has_alerts}
+        return sorted({_bare(name) for name in self.today} - alerting)
+
+    def _counts(self, group: str, server: Server) -> bool:
+        """Say whether alerts may have been missed where this group of this server failed."""
+        if group in self.today:
+            return self.today[group].matters and server not in self.others
+        namesakes = self._namesakes(group)
+        return server in self.ours and (not namesakes or any(one.matters for one in namesakes))
+
+    def _joined(self, group: str, times: Iterable[float], end: float) -> list[Failure]:
+        interval = self._interval(group)
+        step = STEP.total_seconds()
+        # A slow group fails once an interval, and its last failure is over with the evaluation after it.
+        return [
+            Failure(
+                group=_bare(group),
+                stretch=(first - step, min(end, last + max(0.0, interval - step))),
+                lasted=last - first,
+                since=self._since(group),
+            )
+            for first, last in stretches(times, max(1.5 * step, interval + 1.25 * step))
+        ]
+
+    def _since(self, group: str) -> str:
+        if group in self.today:
+            return ""
+        return "was moved to another file since" if self._namesakes(group) else "is gone now"
+
+    def _interval(self, group: str) -> float:
+        known = [self.today[group]] if group in self.today else self._namesakes(group)
+        return max(one.interval_seconds for one in known or self.today.values())
+
+    def _namesakes(self, group: str) -> list[Group]:
+        """Return the groups of today with the same name in another file: an operator gives files new names."""
+        return [one for name, one in self.today.items() if _bare(name) == _bare(group)]
+
+
+def _server(series: Mapping[str, Any]) -> Server:
+    labels = series["metric"].items()
+    return tuple(sorted((str(name), str(value)) for name, value in labels if name not in ("__name__", "rule_group")))
+
+
+def _group(series: Mapping[str, Any]) -> str:
+    return str(series["metric"].get("rule_group", ""))
+
+
+def _bare(group: str) -> str:
+    return group.rpartition(";")[2]
+
+
+def _any_of(texts: Iterable[str]) -> str:
+    """Return a pattern of these texts, to stand within double quotes."""
+    pattern = "|".join(re.escape(text) for text in texts)
+    return pattern.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,214 @@
+"""Rule groups that were not evaluated, or not there: whose they are, which of them matter, and for how long."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fakes.monitoring import FakeMonitoring, rule, success
+from watchbell.clock import SystemClock
+from watchbell.instants import epoch_seconds, floor_minute, from_epoch_seconds
+from watchbell.reports.interface import CoverageStatus
+from watchbell.reports.sources.prometheus import Prometheus
+
+CLOCK = SystemClock()
+NOW = floor_minute(datetime.now(UTC))
+START = NOW - timedelta(days=1)
+ZERO = epoch_seconds(START)
+DAY = 86_400
+
+WITHOUT_RULES = "count without"
+FAILURES = "prometheus_rule_evaluation_failures_total"
+ITERATIONS = "prometheus_rule_group_iterations_total"
+US = {"job": "prometheus", "instance": "eu:9090"}
+THEM = {"job": "prometheus", "instance": "edge:9090"}
+
+
+@pytest.fixture
+def server():
+    with FakeMonitoring() as fake:
+        # Of two questions that hold the same words the fake answers the one that is first here.
+        fake.ranges = {WITHOUT_RULES: [], FAILURES: [], ITERATIONS: had("/r.yml;g")}
+        yield fake
+
+
+def read(server):
+    return Prometheus(server.url, clock=CLOCK).read(START, NOW)
+
+
+def is_ok(server):
+    return read(server).coverage.status is CoverageStatus.OK
+
+
+def detail(server):
+    coverage = read(server).coverage
+    assert coverage.status is CoverageStatus.UNPROVEN, coverage
+    return coverage.detail
+
+
+def series(times, who=US, **labels):
+    return {"metric": {**who, **labels}, "values": [[ZERO + at, "1"] for at in times]}
+
+
+def had(*groups, who=US, until=DAY):
+    """The server had these groups all the time, or until then."""
+    return [series([*range(0, until, 1800), until], who, rule_group=group) for group in groups]
+
+
+def failed(times, group="/r.yml;g", who=US):
+    return [series(times, who, rule_group=group)]
+
+
+def group(name, *rules, file="/r.yml", interval=60):
+    return {"name": name, "file": file, "interval": interval, "rules": list(rules)}
+
+
+def alert(name, query="up == 0"):
+    return rule(name) | {"query": query}
+
+
+def record(name, query="sum(up)", **more):
+    return {"name": name, "type": "recording", "query": query, "health": "ok", "lastError": "", **more} | {
+        "lastEvaluation": more.get("lastEvaluation", datetime.now(UTC).isoformat())
+    }
+
+
+def serve_groups(server, *groups):
+    server.faults["/api/v1/rules"] = lambda handler, fake: handler.send_json(success({"groups": list(groups)}))
+
+
+def hours(first, last, step=240):
+    return range(first * 3600, last * 3600, step)
+
+
+def test_each_failure_of_a_slow_group_is_one_with_the_next_up_to_the_evaluation_that_is_well(server):
+    serve_groups(server, group("slow", alert("Slow"), interval=600))
+    server.ranges[ITERATIONS] = had("/r.yml;slow")
+    server.ranges[FAILURES] = failed(hours(2, 12, step=600), "/r.yml;slow")
+    evidence = read(server)
+    assert evidence.coverage.status is CoverageStatus.UNPROVEN
+    assert evidence.coverage.detail.startswith("rule group slow was not evaluated between ")
+    assert evidence.coverage.detail.count("more") == 0
+    assert evidence.covered_from == from_epoch_seconds(ZERO + 12 * 3600 - 600 + 360)
+
+
+def test_one_failure_of_a_slow_group_spoils_nothing(server):
+    serve_groups(server, group("slow", alert("Slow"), interval=3600))
+    server.ranges[FAILURES] = failed((7200, 7440), "/r.yml;slow")
+    assert is_ok(server)
+
+
+def test_failures_now_and_then_are_not_one_long_failure(server):
+    server.ranges[FAILURES] = failed(hours(2, 12, step=600))
+    assert is_ok(server)
+
+
+def test_a_slow_group_beside_them_makes_them_none_either(server):
+    serve_groups(server, group("g", alert("A")), group("slow", alert("Slow"), interval=3600))
+    server.ranges[FAILURES] = failed(hours(2, 12, step=600))
+    assert is_ok(server)
+
+
+@pytest.mark.parametrize(
+    ("name", "became"),
+    [("/r-old.yml;g", "was moved to another file since"), ("/r.yml;removed", "is gone now")],
+)
+def test_a_group_that_failed_while_it_was_there_counts_though_it_is_gone(server, name, became):
+    server.ranges[ITERATIONS] = had("/r.yml;g") + had(name, until=16 * 3600)
+    server.ranges[FAILURES] = failed(hours(2, 12), name)
+    bare = name.rpartition(";")[2]
+    assert detail(server).startswith(f"rule group {bare} was not evaluated between ")
+    assert detail(server).endswith(f", and {became}")
+
+
+def test_one_that_another_server_evaluates_and_fails_does_not_though_it_shares_a_group(server):
+    server.ranges[ITERATIONS] = had("/r.yml;g") + had("/r.yml;g", "/own.yml;theirs", who=THEM)
+    server.ranges[FAILURES] = failed(hours(2, 12), "/own.yml;theirs", THEM) + failed(hours(2, 12), who=THEM)
+    server.ranges[WITHOUT_RULES] = [series(hours(3, 9), THEM)]
+    assert is_ok(server)
+
+
+def test_right_after_a_change_of_rules_a_server_is_still_taken_for_ours(server):
+    server.ranges[ITERATIONS] = had("/r.yml;g", "/r.yml;just-removed")
+    server.ranges[FAILURES] = failed(hours(2, 12), "/r.yml;just-removed")
+    assert detail(server).endswith("is gone now")
+
+
+def test_a_recording_group_counts_where_an_alert_reads_what_it_records_also_by_way_of_another(server):
+    server.ranges[FAILURES] = failed(hours(2, 12), "/rec.yml;first")
+    recorded = (
+        group("first", record("job:errors:rate", "rate(errors[5m])"), file="/rec.yml"),
+        group("second", record("job:errors:share", "job:errors:rate / 2"), file="/rec.yml"),
+    )
+    serve_groups(server, group("g", alert("A", "job:errors:share > 1")), *recorded)
+    assert detail(server).startswith("rule group first was not evaluated between ")
+    serve_groups(server, group("g", alert("A", "errors > 1")), *recorded)
+    assert is_ok(server)  # what only dashboards show
+
+
+@pytest.mark.parametrize(
+    "query", ['{__name__=~"job:.*"} > 1', '{"job:errors"} > 1', "max(job:errors offset 1h) > 1", ""]
+)
+def test_an_alert_reads_what_its_query_may_name(server, query):
+    fails = record("job:errors", health="err", lastError="many-to-many\nmatching")
+    serve_groups(server, group("g", alert("A", query)), group("r", fails))
+    assert detail(server) == "recording rule job:errors is failing: many-to-many matching"
+    serve_groups(server, group("g", alert("A", 'job:errors_total{job="errors"} > 1')), group("r", fails))
+    assert is_ok(server)
+
+
+def test_a_recording_rule_that_alerts_read_has_to_be_evaluated_lately(server):
+    serve_groups(server, group("g", alert("A", "x > 1"), record("x", lastEvaluation="2026-01-01T00:00:00Z")))
+    assert detail(server) == "recording rule x was last evaluated at 2026-01-01T00:00Z"
+    serve_groups(server, group("g", alert("A", "x > 1"), record("x", health="unknown")))
+    assert detail(server) == "recording rule x has not been evaluated yet"
+
+
+def test_recording_rules_alone_know_of_no_alert(server):
+    serve_groups(server, group("r", record("x")))
+    assert detail(server).startswith("it has no alerting rules")
+
+
+def test_a_time_without_rules_is_no_proof_where_the_server_tells_of_its_rules(server):
+    server.ranges[WITHOUT_RULES] = [series(hours(17, 19))]
+    evidence = read(server)
+    assert detail(server).startswith("it had no rules between ")
+    assert abs(evidence.covered_from - (NOW - timedelta(hours=5))) <= timedelta(minutes=4)
+    assert [event.text for event in evidence.events] == ["no rules"]
+
+
+def test_where_another_program_evaluates_the_rules_nobody_tells_of_them(server):
+    server.ranges[WITHOUT_RULES] = [series(range(0, DAY, 240))]
+    server.ranges[ITERATIONS] = []
+    assert is_ok(server)
+
+
+def test_another_server_without_rules_is_not_ours(server):
+    server.ranges[WITHOUT_RULES] = [series(range(0, DAY, 240), THEM)]
+    assert is_ok(server)
+    server.ranges[ITERATIONS] += had("/own.yml;theirs", who=THEM)
+    assert is_ok(server)
+
+
+def test_of_several_with_our_rules_the_one_without_them_is_named(server):
+    server.ranges[ITERATIONS] += had("/r.yml;g", who=THEM)
+    server.ranges[WITHOUT_RULES] = [series(hours(17, 19), THEM)]
+    assert detail(server).startswith("edge:9090 had no rules between ")
+
+
+def test_groups_that_only_record_are_no_rules_to_go_by(server):
+    serve_groups(
+        server, group("g", alert("A")), group('"rec" (1)', record("x")), group("both", record("x"), alert("B"))
+    )
+    server.ranges[WITHOUT_RULES] = [series(hours(17, 19))]
+    assert detail(server).endswith(", or only groups that now just record")
+    (asked,) = {form["query"] for *_, form in server.requests if WITHOUT_RULES in form.get("query", "")}
+    assert asked.endswith(r'{rule_group!~"[^;]*;(\"rec\"\\ \\(1\\))"})')
+
+
+@pytest.mark.parametrize(("ahead", "expected"), [(timedelta(seconds=90), True), (timedelta(hours=5, minutes=1), False)])
+def test_evaluations_in_our_future_are_a_clock_that_disagrees(server, ahead, expected):
+    server.rules = [rule("A", evaluated=CLOCK.now() + ahead)]
+    assert is_ok(server) is expected
+    if not expected:
+        assert "5 h" in detail(server)
+        assert detail(server).endswith(" ahead of ours")

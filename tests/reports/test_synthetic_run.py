@@ -321,11 +321,33 @@ def test_tls_on_a_port_without_tls_fails(server):
     assert failure({"name": "x", "tls": f"127.0.0.1:{port}", "timeout_seconds": 2}).startswith("no TLS connection: ")
 
 
-def test_a_ca_file_that_is_not_there_is_named_as_the_reason(port):
-    said = failure({"name": "x", "tls": f"127.0.0.1:{port}", "ca_file": "/nowhere/ca.pem"})
-    assert said == "ca_file cannot be read: No such file or directory"
-    said = failure({"name": "x", "url": f"https://127.0.0.1:{port}", "ca_file": "/nowhere/ca.pem"})
-    assert said == "ca_file cannot be read: No such file or directory"
+def not_run(probe):
+    """Return why a probe did not run; the one that it would have asked is then not known to be well, or ill."""
+    report = run({"name": "x", **probe})
+    assert report.verdict is Verdict.UNKNOWN
+    assert [(one.status, one.detail) for one in report.coverage] == [
+        (CoverageStatus.UNPROVEN, "0 probes run just now, 1 not run")
+    ]
+    return only(report, "Not run").partition(": ")[2]
+
+
+@pytest.mark.parametrize("way", ["tls", "url"])
+def test_a_probe_whose_authorities_cannot_be_read_is_not_run(port, tmp_path, monkeypatch, way):
+    probe = {way: {"tls": f"127.0.0.1:{port}", "url": f"https://127.0.0.1:{port}"}[way]}
+    missing = "cannot be read: No such file or directory"
+    assert not_run({**probe, "ca_file": "/nowhere/ca.pem"}) == f"ca_file {missing}"
+    (tmp_path / "empty.pem").touch()
+    assert (
+        not_run({**probe, "ca_file": str(tmp_path / "empty.pem")}) == "ca_file cannot be read: it holds no certificate"
+    )
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    assert not_run(probe) == f"SSL_CERT_FILE {missing}"
+
+
+def test_a_probe_that_a_wrong_proxy_keeps_from_asking_is_not_run(server, monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "nonsense://eva:hunter22@proxy.test")
+    said = not_run({"url": server})
+    assert said == "check SSL_CERT_FILE and the proxy variables such as HTTPS_PROXY (ValueError)"
 
 
 def test_https_probes_verify_certificates(authority, ca_file):
@@ -406,7 +428,7 @@ def test_a_probe_that_hangs_where_no_timeout_reaches_is_left_behind():
 
 def test_a_probe_that_breaks_does_not_hide_the_others():
     broken, other = run_all([Broken(), Hanging()], CLOCK)
-    assert broken.outcome == Outcome(passed=False, detail="the probe itself broke (RuntimeError)")
+    assert (broken.outcome, broken.why_not) == (None, "the probe itself broke (RuntimeError)")
     assert other.name == "hanging"
 
 

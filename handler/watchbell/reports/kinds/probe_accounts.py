@@ -48,8 +48,7 @@ def from_result(result: Result) -> ProbeAccount:
     """Return the account of a probe that was to run now."""
     outcome = result.outcome
     if outcome is None:
-        detail = "no time was left for it in this run"
-        return ProbeAccount(key=result.name, name=result.name, state=State.NOT_RUN, detail=detail)
+        return ProbeAccount(key=result.name, name=result.name, state=State.NOT_RUN, detail=result.why_not)
     return ProbeAccount(
         key=result.name,
         name=result.name,

@@ -175,5 +175,5 @@ def _coverage_of_live(live: list[ProbeAccount]) -> tuple[Coverage, ...]:
         return ()
     idle = sum(one.state is State.NOT_RUN for one in live)
     status = CoverageStatus.UNPROVEN if idle else CoverageStatus.OK
-    detail = f"{wording.many(len(live) - idle, 'probe')} run just now" + (f", {idle} not: no time left" if idle else "")
+    detail = f"{wording.many(len(live) - idle, 'probe')} run just now" + (f", {idle} not run" if idle else "")
     return (Coverage(source="probes", status=status, detail=detail),)

@@ -35,25 +35,29 @@ class HttpProbe:
     def run(self, clock: Clock) -> Outcome:
         import httpx
 
+        from watchbell.reports.sources.access import NO_CLIENT, surroundings
+
         try:
-            with httpx.Client(
+            made = httpx.Client(
                 timeout=self.timeout_seconds,
                 follow_redirects=self.max_redirects > 0,
                 max_redirects=self.max_redirects,
                 verify=self._trust(),
                 # An answer sent compressed could unfold to any size.
                 headers={"Accept-Encoding": "identity"},
-            ) as client:
+            )
+        except NO_CLIENT as error:
+            raise SourceError(surroundings(error)) from None
+        try:
+            with made as client:
                 began = clock.monotonic()
                 with client.stream(self.method, self.url) as response:
                     found = self._judge(response, clock, began + self.timeout_seconds)
                 return replace(found, seconds=clock.monotonic() - began)
         except httpx.TooManyRedirects:
             return Outcome(passed=False, detail=f"more than {self.max_redirects} redirects")
-        except (httpx.HTTPError, ssl.SSLError) as error:
+        except (httpx.HTTPError, OSError) as error:
             return Outcome(passed=False, detail=why(error, self.timeout_seconds))
-        except OSError as error:
-            return Outcome(passed=False, detail=f"ca_file cannot be read: {error.strerror or type(error).__name__}")
 
     def _trust(self) -> ssl.SSLContext | bool:
         may_need_it = self.max_redirects > 0 or self.url.lower().startswith("https")

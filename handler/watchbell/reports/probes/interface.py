@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from watchbell.clock import Clock
+from watchbell.errors import SourceError
 from watchbell.secrets.redaction import redact
 
 PROBE_SECONDS = 10.0
@@ -41,7 +42,10 @@ class Probe(Protocol):
         """Return the time in which it must have passed."""
 
     def run(self, clock: Clock) -> Outcome:
-        """Ask now, within `timeout_seconds` as far as the system lets one; what goes wrong is an outcome."""
+        """Ask now, within `timeout_seconds` as far as the system lets one; what goes wrong is an outcome.
+
+        Raises SourceError where it cannot ask at all: that says nothing about whom it was to ask.
+        """
 
 
 def without_secrets(text: str) -> str:
@@ -50,12 +54,17 @@ def without_secrets(text: str) -> str:
 
 
 def trust(ca_file: str | None) -> ssl.SSLContext:
-    """Return a context that verifies names and chains; raises OSError when `ca_file` cannot be read."""
-    if ca_file:
-        return ssl.create_default_context(cafile=ca_file)
+    """Return a context that verifies names and chains; raises SourceError when whom to trust cannot be read."""
     import httpx
 
-    return httpx.create_ssl_context()  # as all other connections: SSL_CERT_FILE, else certifi's list
+    try:
+        # As all other connections: SSL_CERT_FILE, else certifi's list.
+        return ssl.create_default_context(cafile=ca_file) if ca_file else httpx.create_ssl_context()
+    except ssl.SSLError:
+        reason = "it holds no certificate"
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    raise SourceError(f"{'ca_file' if ca_file else 'SSL_CERT_FILE'} cannot be read: {reason}")
 
 
 def why(error: BaseException, seconds: float) -> str:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from watchbell.clock import Clock
+from watchbell.errors import SourceError
 from watchbell.reports.probes.interface import Outcome, Probe
 
 AT_ONCE = 16
@@ -17,10 +18,11 @@ GRACE_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One probe's outcome; None when it was not run."""
+    """One probe's outcome; None when it was not run, and why."""
 
     name: str
     outcome: Outcome | None
+    why_not: str = ""
 
 
 def run_all(probes: Sequence[Probe], clock: Clock, *, run_seconds: float = RUN_SECONDS) -> list[Result]:
@@ -34,18 +36,20 @@ def run_all(probes: Sequence[Probe], clock: Clock, *, run_seconds: float = RUN_S
 
 def _bounded(probe: Probe, clock: Clock, until: float) -> Result:
     if clock.monotonic() >= until:
-        return Result(name=probe.name, outcome=None)
-    outcomes: list[Outcome] = []
+        return Result(name=probe.name, outcome=None, why_not="no time was left for it in this run")
+    results: list[Result] = []
     # A daemon thread: one that hangs for ever must not keep the process.
-    thread = threading.Thread(target=lambda: outcomes.append(_run(probe, clock)), daemon=True)
+    thread = threading.Thread(target=lambda: results.append(_run(probe, clock)), daemon=True)
     thread.start()
     thread.join(probe.timeout_seconds + GRACE_SECONDS)
     late = Outcome(passed=False, detail=f"no complete answer within {probe.timeout_seconds:g} s")
-    return Result(name=probe.name, outcome=(*outcomes, late)[0])
+    return (*results, Result(name=probe.name, outcome=late))[0]
 
 
-def _run(probe: Probe, clock: Clock) -> Outcome:
+def _run(probe: Probe, clock: Clock) -> Result:
     try:
-        return probe.run(clock)
+        return Result(name=probe.name, outcome=probe.run(clock))
+    except SourceError as error:
+        return Result(name=probe.name, outcome=None, why_not=str(error))
     except Exception as error:  # noqa: BLE001  one broken probe must not hide what the others found
-        return Outcome(passed=False, detail=f"the probe itself broke ({type(error).__name__})")
+        return Result(name=probe.name, outcome=None, why_not=f"the probe itself broke ({type(error).__name__})")

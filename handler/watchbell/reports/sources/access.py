@@ -13,6 +13,14 @@ import httpx
 
 from watchbell.errors import SourceError
 
+#: What httpx raises where the environment names a proxy or authorities that it cannot use.
+NO_CLIENT = (OSError, ValueError, ImportError, httpx.InvalidURL)
+
+
+def surroundings(error: Exception) -> str:
+    """Say what to look at after one of `NO_CLIENT`; never its text, which may hold a proxy's password."""
+    return f"check SSL_CERT_FILE and the proxy variables such as HTTPS_PROXY ({type(error).__name__})"
+
 
 class Access(TypedDict, total=False):
     """The options that every HTTP source takes. `ca_file` replaces the public authorities."""

@@ -15,7 +15,7 @@ import httpx
 
 from watchbell.clock import Clock
 from watchbell.errors import SourceError
-from watchbell.reports.sources.access import Access, auth_for, headers_for, trust_for
+from watchbell.reports.sources.access import NO_CLIENT, Access, auth_for, headers_for, surroundings, trust_for
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024  # parsed, it takes some ten times that
 REQUEST_SECONDS = 30.0
@@ -144,9 +144,9 @@ class JsonReader:
         seconds = min(REQUEST_SECONDS, deadline.remaining())
         timeout = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
         url = self._url.copy_with(path=self._url.path.rstrip("/") + path, query=None)
+        client = self._connect(url)
         end = _End(deadline)
         try:
-            client = self._connect(url)
             trace = {"trace": end.follow}
             request = client.build_request(method, url, timeout=timeout, extensions=trace, **content)
             end.begin()
@@ -174,15 +174,20 @@ class JsonReader:
             if self._client is None:
                 # Plain HTTP stays within a network, where packing an answer takes longer than sending it.
                 packing = {} if url.scheme == "https" else {"Accept-Encoding": "identity"}
-                self._client = httpx.Client(
-                    headers=packing | headers_for(self._access),
-                    auth=auth_for(self._access),
-                    transport=self._transport,
-                    # Loading certificates takes time that plain HTTP can save.
-                    verify=trust_for(self._access) if url.scheme == "https" else False,
-                    follow_redirects=False,
-                    limits=httpx.Limits(max_keepalive_connections=0),  # nobody closes it: leave no socket behind
-                )
+                try:
+                    self._client = httpx.Client(
+                        headers=packing | headers_for(self._access),
+                        auth=auth_for(self._access),
+                        transport=self._transport,
+                        # Loading certificates takes time that plain HTTP can save.
+                        verify=trust_for(self._access) if url.scheme == "https" else False,
+                        follow_redirects=False,
+                        limits=httpx.Limits(max_keepalive_connections=0),  # nobody closes it: leave no socket behind
+                    )
+                except UnicodeError as error:
+                    raise SourceError(self._what_broke(error, 0)) from None
+                except NO_CLIENT as error:
+                    raise SourceError(f"{self.address} cannot be asked: {surroundings(error)}") from None
             return self._client
 
     def _body(self, response: httpx.Response, deadline: Deadline) -> bytes:

@@ -237,6 +237,14 @@ def test_an_optional_source_that_was_down_is_named_as_not_checked():
     assert [one.status for one in report.coverage] == [CoverageStatus.OK, CoverageStatus.UNPROVEN]
 
 
+def test_an_answer_that_only_an_optional_source_gave_and_cannot_prove_is_no_all_clear():
+    spare = Told(name="spare", answers=WHOLE, down=(3, 5), required=False, status=CoverageStatus.UNPROVEN)
+    for sources in ([spare], [spare, Told(answers={"busy": []})]):
+        report = ask(*sources, queries=[BUSY])
+        assert report.verdict is Verdict.UNKNOWN
+        assert report.reason.startswith("pipeline unavailable: spare: no samples between ")
+
+
 @pytest.mark.parametrize(("first", "last"), [(0, 10), (5, 24), (0, 0.1)])
 def test_a_question_over_the_window_that_had_no_answer_for_long_is_no_all_clear(first, last):
     report = ask(Told(answers={"busy": grid(gone=between(first, last))}), queries=[BUSY])

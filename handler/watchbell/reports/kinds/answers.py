@@ -104,8 +104,10 @@ def _answer(query: Query, asking: _Asking) -> Answer:
     heard = [_hear(one, query, step, asking) for one in asked]
     found = [series.answer for one in heard for series in one.series]
     known = [one for one in each_series_once(found) if one.has_value or one.most is not None]
-    required = [trouble for one in heard if one.required for trouble in one.troubles]
-    problem = next(iter(required), None) or _nothing_known(query, asked, bool(found), bool(known))
+    # What nobody proves is no answer, also where all who gave it are optional.
+    is_proven = any(one.series and not one.troubles for one in heard)
+    troubles = [why for one in heard if one.required or (one.series and not is_proven) for why in one.troubles]
+    problem = next(iter(troubles), None) or _nothing_known(query, asked, bool(found), bool(known))
     remarks = [f"{query.name}: {one.source} has no such series" for one in heard if not (one.series or one.failed)]
     remarks += [f"{query.name}: {trouble}" for one in heard if not one.required for trouble in one.troubles]
     answer = _unanswered(query, problem or "no data")

@@ -256,6 +256,14 @@ def test_a_question_over_the_window_that_had_no_answer_for_long_is_no_all_clear(
     ]  # it is the question's fault, not the source's
 
 
+def test_a_time_of_nothing_but_nan_is_an_answer_and_is_told():
+    idle = grid(api=lambda at: 1.0 if at <= START + timedelta(hours=10) else float("nan"))
+    report = ask(Told(answers={"busy": idle}), queries=[BUSY])
+    assert report.verdict is Verdict.OK
+    told = "busy: told: nothing but NaN between 2026-11-21T19:00Z and 2026-11-22T09:00Z"
+    assert told in lines(report, "Not checked")
+
+
 def test_series_that_take_turns_are_an_answer_all_the_time():
     pods = grid(old=between(0, 12), new=between(12, 24), seldom=between(7, 7.5))
     assert ask(Told(answers={"busy": pods}), queries=[BUSY]).verdict is Verdict.OK

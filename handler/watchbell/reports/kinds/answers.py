@@ -1,16 +1,16 @@
 """Puts questions to every source that speaks PromQL, and says in lines what came back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from math import ceil, isfinite
+from math import ceil, isfinite, isnan
 
 from watchbell.clock import Clock
 from watchbell.errors import SourceError
 from watchbell.instants import epoch_seconds, from_epoch_seconds
 from watchbell.reports import wording
-from watchbell.reports.analysis.questions import Query, SeriesAnswer, at_once, each_series_once, over_time
+from watchbell.reports.analysis.questions import Points, Query, SeriesAnswer, at_once, each_series_once, over_time
 from watchbell.reports.interface import Section, Window
 from watchbell.reports.kinds.material import Querier
 from watchbell.reports.kinds.scraping import LONGEST_HOLE, Scraping, Vouching, last_hole, scraping_of, span
@@ -42,10 +42,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class _Series:
-    """One series of one source, and when it had points, in Unix seconds."""
+    """One series of one source, and its points over the window."""
 
     answer: SeriesAnswer
-    times: tuple[float, ...] = ()
+    points: Points = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class _Heard:
     failed: str | None = None
     unproven: str | None = None
     gap: str | None = None
+    remark: str | None = None
 
     @property
     def troubles(self) -> list[str]:
@@ -110,6 +111,7 @@ def _answer(query: Query, asking: _Asking) -> Answer:
     problem = next(iter(troubles), None) or _nothing_known(query, asked, bool(found), bool(known))
     remarks = [f"{query.name}: {one.source} has no such series" for one in heard if not (one.series or one.failed)]
     remarks += [f"{query.name}: {trouble}" for one in heard if not one.required for trouble in one.troubles]
+    remarks += [f"{query.name}: {one.source}: {one.remark}" for one in heard if one.remark]
     answer = _unanswered(query, problem or "no data")
     if known:
         values = [value for one in known for value in (one.value, one.least, one.most) if value is not None]
@@ -139,8 +141,12 @@ def _hear(querier: Querier, query: Query, step: timedelta | None, asking: _Askin
     except SourceError as error:
         return _Heard(querier.name, querier.required, failed=str(error))
     unproven = asking.scraping[querier.name].doubt(query, window, asking.vouches)
-    gap = _without_data(query, series, window, step) if step and series and not unproven else None
-    return _Heard(querier.name, querier.required, tuple(series), unproven=unproven, gap=gap)
+    heard = _Heard(querier.name, querier.required, tuple(series), unproven=unproven)
+    if unproven or not series or step is None:
+        return heard
+    if gap := _without_data(query, series, window, step):
+        return replace(heard, gap=gap)
+    return replace(heard, remark=_without_number(series, window, step))
 
 
 def _to_ask(query: Query, queriers: Sequence[Querier]) -> list[Querier]:
@@ -170,7 +176,7 @@ def _ask(querier: Querier, query: Query, window: Window, step: timedelta | None)
         return [_Series(at_once(query, labels, value)) for labels, value in querier.ask(query.promql, window.end)]
     found = querier.ask_range(query.promql, window.start, window.end, step=step)
     return [
-        _Series(over_time(query, labels, points, step=step.total_seconds()), tuple(at for at, _ in points))
+        _Series(over_time(query, labels, points, step=step.total_seconds()), points)
         for labels, points in found
         if points
     ]
@@ -178,11 +184,20 @@ def _ask(querier: Querier, query: Query, window: Window, step: timedelta | None)
 
 def _without_data(query: Query, series: Sequence[_Series], window: Window, step: timedelta) -> str | None:
     """Say when a question over the window had no answer: one series may come and go, not all of them."""
-    times = {at for one in series for at in one.times}
-    found = last_hole(times, epoch_seconds(window.start), epoch_seconds(window.end), _lateness(step))
-    if found is None:
-        return None
-    return f"{query.name!r} has no data between {span(*found)}; where that means 0, add `or vector(0)`"
+    found = _last_gap({at for one in series for at, _ in one.points}, window, step)
+    return (
+        f"{query.name!r} has no data between {span(*found)}; where that means 0, add `or vector(0)`" if found else None
+    )
+
+
+def _without_number(series: Sequence[_Series], window: Window, step: timedelta) -> str | None:
+    """Say when the answer was NaN only, as that of a ratio is where nothing happens."""
+    found = _last_gap({at for one in series for at, value in one.points if not isnan(value)}, window, step)
+    return f"nothing but NaN between {span(*found)}" if found else None
+
+
+def _last_gap(times: Set[float], window: Window, step: timedelta) -> tuple[float, float] | None:
+    return last_hole(times, epoch_seconds(window.start), epoch_seconds(window.end), _lateness(step))
 
 
 def _lateness(step: timedelta | None) -> float:

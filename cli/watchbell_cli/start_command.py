@@ -46,11 +46,11 @@ def start() -> None:
     for error in listing.errors:
         log.error("%s", error)
     enabled = sum(task.enabled for task in listing.tasks)
-    click.echo(
-        f"watchbell: a tick each minute for {enabled} enabled task(s) in {settings.store_name}; Ctrl-C ends it",
-        err=True,
-    )
     with stop_on_signals() as stop:
+        click.echo(
+            f"watchbell: a tick each minute for {enabled} enabled task(s) in {settings.store_name}; Ctrl-C ends it",
+            err=True,
+        )
         run_until(stop, SystemClock(), _launch)
     click.echo("watchbell: stopped", err=True)
 

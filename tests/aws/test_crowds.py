@@ -108,7 +108,7 @@ def test_a_tick_killed_before_its_messages_were_taken_loses_nothing(cloud: Cloud
         wait_for(lambda: cloud.sqs.calls > 0)
         doomed.process.kill()
     assert {cloud.run(one).status for one in ids(3)} == {Status.QUEUED}
-    with later(cloud, tmp_path, minutes=3) as fleet:
+    with later(cloud, tmp_path, minutes=10) as fleet:
         fleet.tick()
         fleet.deliver_all()
         assert sorted(one.chat_id for one in fleet.scene.slack.sends) == [f"C{one.upper()}" for one in ids(3)]

@@ -102,8 +102,8 @@ def test_a_tick_with_300_deliveries_meets_no_429_and_takes_little_longer_than_it
 ):
     """Nor does the slow group hold up the others: 240 messages take 8 seconds at 30 a second."""
     longest = 1.2 * least(60, (1, 1), (20, 60))
-    for speed in SPEEDS:
-        with a_place(tmp_path / str(speed), speed) as place:
+    for attempt, speed in enumerate(SPEEDS):
+        with a_place(tmp_path / str(attempt), speed) as place:
             place.add(three_hundred() if is_group_first else three_hundred()[::-1])
             result = place.tick()
             took = place.chats.timeline.now() - FIRST_HOUR.timestamp()
@@ -119,8 +119,8 @@ def test_a_tick_with_300_deliveries_meets_no_429_and_takes_little_longer_than_it
 
 @pytest.mark.timeout(300)
 def test_what_does_not_fit_the_deadline_waits_for_the_next_tick(tmp_path: Path):
-    for speed in SPEEDS:
-        with a_place(tmp_path / str(speed), speed) as place:
+    for attempt, speed in enumerate(SPEEDS):
+        with a_place(tmp_path / str(attempt), speed) as place:
             place.add([GROUP] * 30)
             place.tick(deadline=timedelta(seconds=50))
             in_time = len(place.arrivals(in_group=True))

@@ -2,7 +2,8 @@
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,11 @@ def task_id(watchbell: Run, add: Run, home: Path) -> str:
     return task_id
 
 
-def database(home: Path) -> sqlite3.Connection:
-    return sqlite3.connect(home / "scheduler.db")
+@contextmanager
+def database(home: Path) -> Iterator[sqlite3.Connection]:
+    """Give a transaction on the ledger."""
+    with closing(sqlite3.connect(home / "scheduler.db")) as connection, connection:
+        yield connection
 
 
 def insert_run(connection: sqlite3.Connection, task_id: str, fire: datetime, late: float = 3.0) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import subprocess
+import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -102,7 +103,9 @@ def test_a_terminal_is_asked_without_echo(home: Path) -> None:
     )
     os.close(follower)
     shown = _read_until(leader, b"bot token")
-    time.sleep(0.3)  # until echo is off
+    until = time.monotonic() + 20
+    while termios.tcgetattr(leader)[3] & termios.ECHO and time.monotonic() < until:
+        time.sleep(0.05)
     os.write(leader, TOKENS["telegram"].encode() + b"\n")
     shown += _read_until(leader, b"try it")
     assert process.wait(30) == 0

@@ -159,7 +159,7 @@ class TestRetry:
     def test_a_run_that_is_running_is_to_be_tried_again_later(
         self, server: ChatServer, watchbell: Run, add: Run
     ) -> None:
-        task_id = add("--target", "slack:C1-SLOW-2000MS")
+        task_id = add("--target", "slack:C1-SLOW-6000MS")
         with subprocess.Popen(command("cron", "run", task_id), env=os.environ, stdout=subprocess.DEVNULL) as running:
             until = time.monotonic() + 20
             while not watchbell("cron", "logs", task_id, "--json").json and time.monotonic() < until:
@@ -167,9 +167,9 @@ class TestRetry:
             ended = [watchbell("cron", *verb, task_id) for verb in (("retry",),)]
             named = newest(watchbell, task_id)["run_id"]
             ended += [watchbell("cron", *verb, named) for verb in (("retry",), ("resolve", "--resend"))]
-            assert running.wait(20) == 0
+            assert running.wait(40) == 0
         assert [one.code for one in ended] == [75, 75, 75], ended
-        assert len(texts(server, "C1-SLOW-2000MS")) == 1
+        assert len(texts(server, "C1-SLOW-6000MS")) == 1
 
 
 class TestResolve:

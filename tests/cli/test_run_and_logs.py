@@ -110,7 +110,7 @@ def test_ctrl_c_ends_a_run_that_waits_and_what_did_not_arrive_is_on_record(watch
         run = subprocess.Popen(command("cron", "run", task_id, "--json"), env=environ, stdout=subprocess.PIPE)
         wait_for(lambda: [run["deliveries"] for run in logged(watchbell, task_id)] not in ([], [[]]))
         run.send_signal(signal.SIGINT)
-        out, _ = run.communicate(timeout=10)
+        out, _ = run.communicate(timeout=40)
     assert run.returncode != 0
     done = json.loads(out)
     assert done["status"] != "running"
@@ -126,9 +126,9 @@ def test_a_second_ctrl_c_ends_a_run_at_once_and_the_next_tick_records_it_as_aban
         wait_for(lambda: logged(watchbell, task_id))
         time.sleep(0.2)
         run.send_signal(signal.SIGINT)
-        time.sleep(0.2)
+        time.sleep(1)  # two that come at once are one
         run.send_signal(signal.SIGINT)
-        assert run.wait(timeout=5) == 130
+        assert run.wait(timeout=20) == 130
     assert logged(watchbell, task_id)[0]["status"] == "running"
     watchbell("tick")
     assert logged(watchbell, task_id)[0]["status"] == "abandoned"
@@ -148,7 +148,7 @@ def logged(watchbell: Run, task_id: str) -> list[dict[str, Any]]:
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -155,12 +156,14 @@ class TestEveryCommand:
 
     def test_the_daemon_says_which_store_it_works_on(self, process: Run, add: Add) -> None:
         add()
-        daemon = subprocess.Popen(
-            ["timeout", "-s", "INT", "4", sys.executable, "-P", "-m", "watchbell_cli", "cron", "start"],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        _, said = daemon.communicate(timeout=60)
+        arguments = [sys.executable, "-P", "-m", "watchbell_cli", "cron", "start"]
+        with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as daemon:
+            assert daemon.stderr is not None
+            said = ""
+            while "enabled task(s)" not in said and daemon.poll() is None:
+                said += daemon.stderr.readline()
+            daemon.send_signal(signal.SIGINT)
+            said += daemon.communicate(timeout=60)[1]
         assert f"1 enabled task(s) in {os.environ['WATCHBELL_STORE']}" in said
         assert "stopped" in said
 

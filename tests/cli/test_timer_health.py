@@ -1,6 +1,7 @@
 """What the records of ticks say: alive, late, lost, doubled, and who came first; and the minute in a Job's name."""
 
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -187,7 +188,7 @@ def test_status_of_a_living_timer_is_0(watchbell: Run, made: Path) -> None:
     write(made, [60.0 * ago + 10 for ago in range(10)])
     ended = watchbell("timer", "status")
     assert (ended.code, ended.err) == (0, "")
-    assert "alive: the last tick ran 10 s ago (cron on a)" in ended.out
+    assert re.search(r"alive: the last tick ran 1[0-9] s ago \(cron on a\)", ended.out)
     assert "came first" in ended.out
 
 

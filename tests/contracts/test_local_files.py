@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -518,7 +519,7 @@ def covered(store: LocalStore) -> list[datetime]:
 
 
 def expected_by_versions(home: Path) -> list[datetime]:
-    with sqlite3.connect(home / "scheduler.db") as connection:
+    with closing(sqlite3.connect(home / "scheduler.db")) as connection, connection:
         connection.row_factory = sqlite3.Row
         versions = connection.execute("SELECT * FROM schedules").fetchall()
     connection.close()
@@ -570,7 +571,7 @@ class TestDatabase:
         add(store, raw_task())
         store.close()
         database = home / "scheduler.db"
-        with sqlite3.connect(database) as connection:
+        with closing(sqlite3.connect(database)) as connection, connection:
             connection.execute("PRAGMA user_version = 99")
         connection.close()
         before = database.read_bytes()
@@ -623,7 +624,7 @@ class TestDatabase:
             store.close()
 
     def test_another_programs_database_is_not_taken_for_ours(self, home: Path) -> None:
-        with sqlite3.connect(home / "scheduler.db") as connection:
+        with closing(sqlite3.connect(home / "scheduler.db")) as connection, connection:
             connection.execute("CREATE TABLE tasks (theirs TEXT)")
         connection.close()
         with pytest.raises(StoreError, match="already exists"):

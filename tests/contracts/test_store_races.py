@@ -5,6 +5,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -244,7 +245,7 @@ class TestKilledProcesses:
                 self.check(store, task_id)
         assert sum(len(store.runs.history(task_id, limit=100_000)) for task_id in ids(4)) > 10
         if isinstance(store, LocalStore):
-            with sqlite3.connect(backend.home / "scheduler.db") as connection:
+            with closing(sqlite3.connect(backend.home / "scheduler.db")) as connection, connection:
                 assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             connection.close()
 

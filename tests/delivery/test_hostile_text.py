@@ -123,6 +123,12 @@ def test_literal_leaves_ordinary_text_of_any_language_alone():
     assert literal(text) == text
 
 
+def test_marks_that_are_piled_up_do_not_cover_other_lines():
+    assert literal("a" + "\u0301" * 150 + "b" + "\u20dd" * 9) == "a" + "\u0301" * 4 + "b" + "\u20dd" * 4
+    spoken = "e\u0302\u0323 \u05e9\u05c1\u05b8\u05bd \u0e17\u0e35\u0e48 1\ufe0f\u20e3"
+    assert literal(spoken) == spoken
+
+
 def test_bodies_are_plain_json(channel):
     [part] = channel.provider.render(report_full_of(HOSTILE["html"], channel.report), channel.stamp)
     assert json.loads(json.dumps(part.body)) == part.body

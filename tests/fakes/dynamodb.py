@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from fakes.ports import free_port
 from fakes.programs import DYNAMODB_LOCAL, program
 from watchbell.stores.dynamodb.connection import new_client
 from watchbell.stores.dynamodb.tables import create_or_upgrade
@@ -43,9 +44,7 @@ def environment(url: str) -> dict[str, str]:
 @contextmanager
 def dynamodb_local(folder: Path) -> Iterator[str]:
     """Run DynamoDB Local; give its URL."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     java = [program("dynamodb-local") or "java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
     server = [f"-Djava.library.path={DYNAMODB_LOCAL / 'DynamoDBLocal_lib'}", "-jar", "DynamoDBLocal.jar"]
     options = ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)]

@@ -200,6 +200,11 @@ def warnings(handler: "_Handler", server: FakeMonitoring) -> None:
     handler.send_json({**answer, "warnings": ["store eu-1 did not answer"]})
 
 
+def no_success(handler: "_Handler", server: FakeMonitoring) -> None:
+    """Data that is neither a success nor an error, as of a proxy with words of its own."""
+    handler.send_json({**server.answer(handler.clean_path, handler.form), "status": "degraded"})
+
+
 def partial(handler: "_Handler", server: FakeMonitoring) -> None:
     """The same, as VictoriaMetrics' cluster says it."""
     handler.send_json({**server.answer(handler.clean_path, handler.form), "isPartial": True})

@@ -43,7 +43,7 @@ class Process:
 
     def answer(self) -> Any:
         """Wait for the end; return what the function returned."""
-        out, _ = self._popen.communicate(timeout=60)
+        out, _ = self._popen.communicate(timeout=95)
         assert self._popen.returncode == 0, out
         return json.loads(out.splitlines()[-1])
 
@@ -54,7 +54,7 @@ class Process:
 
     def ended(self) -> int:
         """Wait until it has ended, by itself or not; return how."""
-        self._popen.communicate(timeout=60)
+        self._popen.communicate(timeout=95)
         return self._popen.returncode
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from fakes.minutes import stay_within_the_minute
 from faults.conftest import Chats, Home, raw_task
 from faults.scene import TASK, Scene, at
 from watchbell.claims import Status
@@ -166,7 +167,7 @@ def test_a_living_process_of_this_machine_keeps_its_run_whatever_the_clock_says(
 def test_a_living_process_with_the_real_lock_keeps_its_run_a_day_after_its_lease(
     home: Home, chats: Chats, chat: str
 ) -> None:
-    home.add(raw_task(TASK, f"slack:{chat}", params={"sleep": 3}))
+    home.add(raw_task(TASK, f"slack:{chat}", params={"sleep": 10}))
     tick = home.start()
     _wait_until(lambda: home.built(TASK) == 1)
     for shift in (DAY, -DAY, timedelta(hours=2)):
@@ -198,6 +199,7 @@ def test_real_ticks_under_a_clock_that_is_set(
     home: Home, chats: Chats, chat: str, program: Callable[[str], str | None], set_to: str, minutes_later: int
 ) -> None:
     """The whole command in processes of its own, told by libfaketime that it is another time."""
+    stay_within_the_minute()
     home.add(raw_task(TASK, f"slack:{chat}", cron="*/1 * * * *"))
     assert _end(home.start())[0] == 0
     assert len(chats.texts(chat)) == 1

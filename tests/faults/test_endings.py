@@ -104,7 +104,7 @@ def play(story: Story, folder: Path, chats: Chats) -> Ending:
             begun = time.monotonic()
         for number in story.signals:
             process.send_signal(number)
-            time.sleep(0.3)
+            time.sleep(1)  # two that come at once are one
         _, errors = process.communicate(timeout=60)
         seconds = time.monotonic() - begun
     hang.unlink()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from fakes.minutes import stay_within_the_minute
 from faults.conftest import Home, raw_task
 from faults.scene import TASK
 from watchbell import idle
@@ -386,6 +387,7 @@ def test_the_gate_goes_by_the_whole_command(gate: Gate) -> None:
 
 def test_each_minute_is_idle_or_does_what_is_due_and_never_both(gate: Gate) -> None:
     """The gate and the whole tick agree about what is due: to the minute."""
+    stay_within_the_minute()
     store = LocalStore(gate.home.path)
     now = SystemClock().now()
     minute = int(now.timestamp()) // 60

@@ -3,6 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -126,7 +127,7 @@ class TestRetry:
 
     def test_a_run_without_a_saved_report_is_refused(self, scene: Scene) -> None:
         run = run_with(scene, NO)
-        with sqlite3.connect(scene.home / "scheduler.db") as connection:
+        with closing(sqlite3.connect(scene.home / "scheduler.db")) as connection, connection:
             connection.execute("DELETE FROM reports")
         connection.close()
         with pytest.raises(UsageError, match="no saved report; build a new one"):

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -231,7 +232,7 @@ def test_a_run_whose_definition_is_no_longer_understood_fails_once_and_for_all(s
     scene.add(cron="0 9 * * *")
     scene.slack.script["C1"] += [BUSY]
     scene.tick("09:00")
-    with sqlite3.connect(scene.home / "scheduler.db") as connection:
+    with closing(sqlite3.connect(scene.home / "scheduler.db")) as connection, connection:
         connection.execute("UPDATE runs SET definition = '{}'")
     connection.close()
     assert scene.tick("10:00").exit_code == 3
@@ -295,7 +296,7 @@ def _wait_until(is_true: Callable[[], bool]) -> None:
 
 
 def damage_reports(scene: Scene) -> None:
-    with sqlite3.connect(scene.home / "scheduler.db") as connection:
+    with closing(sqlite3.connect(scene.home / "scheduler.db")) as connection, connection:
         connection.execute("UPDATE reports SET body = x'00'")
 
 

@@ -4,6 +4,7 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -128,7 +129,7 @@ def test_what_the_provider_is_still_to_be_asked_about_moves_no_window(hourly: Sc
 def test_thousands_of_runs_that_could_not_look_do_not_hide_the_last_report(scene: Scene) -> None:
     scene.add(window="since-last", cron="* * * * *")
     scene.tick("09:00")
-    with sqlite3.connect(scene.home / "scheduler.db") as connection:
+    with closing(sqlite3.connect(scene.home / "scheduler.db")) as connection, connection:
         names = [row[1] for row in connection.execute("PRAGMA table_info(runs)")]
         said = {"fire_time": "strftime('%Y-%m-%dT%H:%MZ', due_at + 60 * n, 'unixepoch')", "due_at": "due_at + 60 * n",
                 "verdict": "'UNKNOWN'"}  # fmt: skip
@@ -149,7 +150,7 @@ def test_a_damaged_report_costs_the_memory_of_it_not_the_reports_after_it(
 ) -> None:
     hourly.edit(**more)
     hourly.tick("09:00")
-    with sqlite3.connect(hourly.home / "scheduler.db") as connection:
+    with closing(sqlite3.connect(hourly.home / "scheduler.db")) as connection, connection:
         connection.execute("UPDATE reports SET body = x'00'")
     assert hourly.tick("10:00").exit_code == 0
     assert hourly.ledger() == ["09:00 success", "10:00 success"]

@@ -5,7 +5,6 @@ there unseen. `make services` installs them.
 """
 
 import fcntl
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,16 +15,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from fakes.ports import free_port
 from fakes.programs import program
 
-READY_SECONDS = 10.0
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+READY_SECONDS = 60.0
 
 
 @dataclass

@@ -69,5 +69,5 @@ def test_what_alertmanager_sends_becomes_episodes_with_proof(alertmanager_maker,
     beat = evidence.covered_from
     assert beat is not None
     assert AlertLog(log).read(beat, beat + timedelta(minutes=1)).coverage.status is CoverageStatus.OK
-    after = AlertLog(log).read(CLOCK.now() + timedelta(seconds=1), CLOCK.now() + timedelta(minutes=1))
+    after = AlertLog(log).read(CLOCK.now() + timedelta(seconds=5), CLOCK.now() + timedelta(minutes=1))
     assert after.coverage.status is CoverageStatus.UNPROVEN

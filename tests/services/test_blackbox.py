@@ -1,7 +1,6 @@
 """Recorded probes from a real Prometheus: days of known truth, and a real blackbox exporter that is scraped now."""
 
 import contextlib
-import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 import trustme
 
 from fakes.odd_servers import http_server, tls_server
+from fakes.ports import free_port
 from fakes.told import build, lines, titles
 from watchbell.clock import SystemClock
 from watchbell.instants import epoch_seconds, floor_minute
@@ -138,12 +138,14 @@ def test_days_of_probes_are_judged_by_what_truly_happened(day):
 
 BLACKBOX = """\
 modules:
-  http: {prober: http, timeout: 1s}
-  tls: {prober: tcp, timeout: 1s, tcp: {tls: true, tls_config: {insecure_skip_verify: true}}}
+  http: {prober: http, timeout: 4s}
+  tls: {prober: tcp, timeout: 4s, tcp: {tls: true, tls_config: {insecure_skip_verify: true}}}
 """
 SCRAPES = """
   - job_name: blackbox
     metrics_path: /probe
+    scrape_interval: 5s
+    scrape_timeout: 5s
     params: {{module: [{module}]}}
     static_configs: [{{targets: ["{target}"]}}]
     relabel_configs:
@@ -158,8 +160,7 @@ def exporter(tmp_path: Path, program, wait_for) -> Iterator[str]:
     """Yield host and port of a running blackbox exporter."""
     config = tmp_path / "blackbox.yml"
     config.write_text(BLACKBOX)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        host = f"127.0.0.1:{free.getsockname()[1]}"
+    host = f"127.0.0.1:{free_port()}"
     with (tmp_path / "blackbox.log").open("wb") as log:
         arguments = [program("blackbox"), f"--config.file={config}", f"--web.listen-address={host}"]
         process = subprocess.Popen(arguments, stdout=log, stderr=log)
@@ -196,8 +197,8 @@ def test_a_real_exporter_s_probes_are_told_as_they_are(prometheus_maker, exporte
             text = "".join(SCRAPES.format(module=module, target=target, exporter=exporter) for module, target in jobs)
             config.write_text(config.read_text() + text.replace("job_name: blackbox", "job_name: tls", 1))
             server.reload()
-            wait_for(lambda: latest(server, "probe_success") == ["1", "1"], "both probes to pass")
-        wait_for(lambda: latest(server, "probe_success") == ["0", "1"], "the one to fail")
+            wait_for(lambda: latest(server, "probe_success") == ["1", "1"], "both probes to pass", 60)
+        wait_for(lambda: latest(server, "probe_success") == ["0", "1"], "the one to fail", 60)
         end = datetime.now(UTC)
     source = Prometheus(server.url, clock=CLOCK)
     report = build(Kind.SYNTHETIC_RUN, source, window=(end - timedelta(minutes=4), end))

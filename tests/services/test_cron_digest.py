@@ -4,9 +4,9 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -55,19 +55,23 @@ def test_debians_cron_delivers_a_digest_of_alerts_that_prometheus_fired(
         line = " ".join(f"{name}={value}" for name, value in environ.items())
         crontab(f"* * * * * {line} {WATCHBELL} tick >>{tmp_path}/tick.log 2>&1\n".encode())
         wait_for(lambda: bool(chat.messages), "cron to deliver", 150)
-        time.sleep(2)
+
+        def runs() -> list[dict[str, Any]]:
+            logs = subprocess.run(
+                [WATCHBELL, "cron", "logs", task_id, "--json"],
+                env={"PATH": os.environ["PATH"], **environ},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            return list(json.loads(logs.stdout))
+
+        wait_for(lambda: runs()[0]["status"] != "running", "the tick to end")
+        done = runs()
         text = json.dumps(chat.messages, default=str, ensure_ascii=False)
-        logs = subprocess.run(
-            [WATCHBELL, "cron", "logs", task_id, "--json"],
-            env={"PATH": os.environ["PATH"], **environ},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    runs = json.loads(logs.stdout)
     assert "CheckoutDown" in text, (tmp_path / "tick.log").read_text()
-    assert [run["status"] for run in runs] == ["success"] * len(chat.messages)
-    assert runs[0]["deliveries"][0]["outcome"] == "delivered"
+    assert [run["status"] for run in done] == ["success"] * len(chat.messages)
+    assert done[0]["deliveries"][0]["outcome"] == "delivered"
 
 
 def _fires(url: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes.minutes import stay_within_the_minute
 from faults.conftest import raw_task
 from watchbell.stores.interface import TickRecord
 from watchbell.stores.local import LocalStore
@@ -17,6 +18,7 @@ from watchbell.telling.metrics import Family, to_text, write_metrics
 
 @pytest.mark.service("promtool")
 def test_promtool_finds_nothing_to_say_about_the_metrics(tmp_path: Path, program: Callable[[str], str | None]) -> None:
+    stay_within_the_minute()
     now = datetime.now(UTC)
     environ = {"WATCHBELL_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     store = LocalStore(tmp_path)

@@ -1,11 +1,11 @@
 """Real Prometheus servers: restarted inside the window, two that cover for each other, and one behind mTLS."""
 
-import socket
 import subprocess
 from datetime import timedelta
 
 import pytest
 
+from fakes.ports import free_port
 from watchbell.clock import SystemClock
 from watchbell.reports.findings import merge_episodes
 from watchbell.reports.interface import CoverageStatus
@@ -105,9 +105,7 @@ def guarded(prometheus_maker, program, tmp_path):
     certificates(tmp_path)
     (tmp_path / "web.yml").write_text(WEB_CONFIG)
     (tmp_path / "rules.yml").write_text("groups: [{name: g, interval: 1s, rules: [{alert: A, expr: vector(1)}]}]")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{listener.getsockname()[1]}"
+    host = f"127.0.0.1:{free_port()}"
     (tmp_path / "prometheus.yml").write_text(CONFIG.format(folder=tmp_path, host=host))
     arguments = ["--config.file=prometheus.yml", "--web.config.file=web.yml", f"--web.listen-address={host}"]
     process = subprocess.Popen(

@@ -1,5 +1,6 @@
 """What sources tell beside alerts: rules, restarts, reloads, failed evaluations, silences that are over."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from fakes.monitoring import FakeMonitoring
 from watchbell.clock import SystemClock
 from watchbell.instants import epoch_seconds, floor_minute, format_instant, from_epoch_seconds
+from watchbell.reports.analysis.silencing import silenced_until
 from watchbell.reports.interface import CoverageStatus
 from watchbell.reports.sources.alertmanager import Alertmanager
 from watchbell.reports.sources.prometheus import Prometheus
@@ -14,7 +16,8 @@ from watchbell.reports.sources.prometheus_proof import RELOAD_FAILED, RELOADED, 
 
 CLOCK = SystemClock()
 NOW = floor_minute(datetime.now(UTC))
-START = NOW - timedelta(days=1)
+DAY = timedelta(days=1)
+START = NOW - DAY
 ZERO = epoch_seconds(START)
 
 
@@ -131,6 +134,17 @@ def test_silences_in_force_within_the_window_are_told_though_they_are_over(serve
     ]
     evidence = Alertmanager(server.url, clock=CLOCK).read(START, NOW)
     assert [one.id for one in evidence.silences] == ["1", "2", "3", "7"]
+
+
+@pytest.mark.parametrize("value", ['a"b, c="d', "a\\b", "a\nb", "ü|*", '"', "\\"])
+@pytest.mark.parametrize("is_regex", [False, True])
+def test_a_silence_covers_what_it_covers_for_alertmanager_whatever_its_value(server, value, is_regex):
+    written = re.escape(value) if is_regex else value
+    matcher = {"name": "instance", "value": written, "isRegex": is_regex, "isEqual": True}
+    server.silences = [silence(1, "active", -DAY, DAY) | {"matchers": [matcher]}]
+    found = Alertmanager(server.url, clock=CLOCK).read(START, NOW).silences
+    assert silenced_until({"instance": value}, found, NOW) == NOW + DAY
+    assert silenced_until({"instance": f"{value}."}, found, NOW) is None
 
 
 def test_a_range_of_any_length_is_asked_for_in_pieces_that_a_server_gives(server):

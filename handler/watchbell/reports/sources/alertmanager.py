@@ -10,6 +10,7 @@ from typing import Any, Unpack
 from watchbell.clock import Clock
 from watchbell.errors import SourceError
 from watchbell.instants import parse_instant
+from watchbell.reports.analysis.matchers import Matcher
 from watchbell.reports.interface import Coverage, CoverageStatus, Episode, Evidence, Silence
 from watchbell.reports.sources.access import Access
 from watchbell.reports.sources.heartbeats import HEARTBEATS, NAMELESS, is_heartbeat
@@ -114,4 +115,4 @@ def _was_in_force(silence: Silence, state: str, start: datetime, end: datetime) 
 def _matcher(raw: dict[str, Any]) -> str:
     operator = {(True, False): "=", (True, True): "=~", (False, False): "!=", (False, True): "!~"}
     sign = operator[bool(raw.get("isEqual", True)), bool(raw["isRegex"])]
-    return f'{raw["name"]}{sign}"{raw["value"]}"'
+    return str(Matcher(str(raw["name"]), sign, str(raw["value"])))

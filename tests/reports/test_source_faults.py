@@ -86,7 +86,7 @@ def test_a_fault_is_a_failed_source_with_a_reason_of_one_line(server, make, faul
 @pytest.mark.parametrize("path", ["/api/v1/rules", "/api/v1/query", "/api/v1/query_range"])
 @pytest.mark.parametrize(
     "fault",
-    [*(fault for fault, _ in FAULTS), monitoring.warnings, monitoring.partial],
+    [*(fault for fault, _ in FAULTS), monitoring.warnings, monitoring.partial, monitoring.no_success],
     ids=lambda fault: fault.__name__,
 )
 def test_no_fault_of_any_single_answer_reads_as_an_all_clear(server, path, fault):

@@ -10,6 +10,7 @@ from queue import Empty, Queue
 from threading import Event, Thread
 from typing import Any, NamedTuple, TypeVar
 
+from watchbell.errors import SourceError
 from watchbell.instants import epoch_seconds
 from watchbell.reports.sources.alert_history import Samples
 from watchbell.reports.sources.http import AnswerTooLarge, Coming, Deadline, JsonReader
@@ -54,6 +55,8 @@ class Session:
     def _data(self, answer: Any) -> Any:
         if not isinstance(answer, dict) or "data" not in answer:
             raise TypeError("no data")
+        if answer.get("status") != "success":
+            raise SourceError(f"{self.reader.address} answered without saying that it was a success")
         self.warnings += [" ".join(str(text).split())[:200] for text in answer.get("warnings") or ()]
         if answer.get("isPartial"):  # VictoriaMetrics' cluster says so without a warning
             self.warnings.append(PARTIAL)

@@ -1,10 +1,15 @@
 """Makes text from outside harmless before any dialect sees it: what cannot be seen must not act."""
 
+from unicodedata import category
+
 #: Invisible joiners and spacers; without them the text reads the same.
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\u2061\u2062\u2063\u2064\ufeff"))
 
 #: A longer value is shortened, with a count, so that one annotation cannot push everything else off the page.
 LONGEST_VALUE = 400
+
+#: So many marks over or below one letter are more than any language needs; a pile of them covers other lines.
+MOST_MARKS = 4
 
 _FENCE, _LOOKS_LIKE_IT = "```", "\N{MODIFIER LETTER GRAVE ACCENT}" * 3
 
@@ -18,8 +23,21 @@ def literal(text: str, longest: int = LONGEST_VALUE) -> str:
     """Return `text` as one printable line: controls, escape sequences and direction overrides become a visible mark."""
     visible = "".join(
         character if character.isprintable() else " " if character.isspace() else "\N{REPLACEMENT CHARACTER}"
-        for character in text.translate(_INVISIBLE)
+        for character in _without_piles(text.translate(_INVISIBLE))
     ).strip()
     if len(visible) <= longest:
         return visible
     return f"{visible[:longest]}… ({len(visible) - longest:,} more characters)"
+
+
+def _without_piles(text: str) -> str:
+    """Return the text without the marks in a row that are too many."""
+    if text.isascii():
+        return text
+    kept: list[str] = []
+    marks = 0
+    for character in text:
+        marks = marks + 1 if category(character) in ("Mn", "Me") else 0
+        if marks <= MOST_MARKS:
+            kept.append(character)
+    return "".join(kept)

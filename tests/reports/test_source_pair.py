@@ -133,3 +133,18 @@ def test_a_question_goes_to_the_one_that_answers(servers):
 def test_what_began_when_nobody_knows_is_not_covered(servers):
     servers[0].hole, servers[1].hole = hole(-1, 6), hole(-1, 3)
     assert read(servers).covered_from == from_epoch_seconds(ZERO + 3 * 3600)
+
+
+def test_one_that_breaks_its_promise_is_a_failed_one_and_covered_for(servers, capfd):
+    class Breaking(Prometheus):
+        def watch(self, start, end):
+            raise RuntimeError("with a secret")
+
+    breaking = Breaking(servers[0].url, clock=CLOCK, name="prometheus/a")
+    healthy = Prometheus(servers[1].url, clock=CLOCK, name="prometheus/b")
+    coverage = Pair([breaking, healthy], name="prometheus/eu").read(START, NOW).coverage
+    assert coverage.status is CoverageStatus.OK
+    assert "but prometheus/a: reading it failed unexpectedly (RuntimeError)" in coverage.detail
+    coverage = Pair([breaking, breaking], name="prometheus/eu").read(START, NOW).coverage
+    assert coverage.status is CoverageStatus.FAILED
+    assert capfd.readouterr().err == ""

@@ -16,7 +16,7 @@ from watchbell.instants import epoch_seconds, format_minute, from_epoch_seconds
 from watchbell.reports.interface import AlertRule, Coverage, CoverageStatus, Evidence, Source
 from watchbell.reports.sources.prometheus import Prometheus, Watch
 from watchbell.reports.sources.prometheus_steps import Stretch
-from watchbell.reports.sources.unreadable import UnreadableQuerier
+from watchbell.reports.sources.unreadable import Unreadable, UnreadableQuerier
 
 Answer = TypeVar("Answer")
 
@@ -102,10 +102,14 @@ class Pair:
 
 
 def _watch(member: Source, start: datetime, end: datetime) -> Watch:
-    if isinstance(member, Prometheus):
-        return member.watch(start, end)
-    # One that stands for settings which cannot be had.
-    return Watch(evidence=member.read(start, end), unwatched=((epoch_seconds(start), epoch_seconds(end)),))
+    try:
+        if isinstance(member, Prometheus):
+            return member.watch(start, end)
+        evidence = member.read(start, end)  # one that stands for settings which cannot be had
+    except Exception as error:  # noqa: BLE001  one that breaks its promise must not take the others with it
+        detail = f"reading it failed unexpectedly ({type(error).__name__})"
+        evidence = Unreadable(detail, name=member.name, required=member.required).read(start, end)
+    return Watch(evidence=evidence, unwatched=((epoch_seconds(start), epoch_seconds(end)),))
 
 
 def _both(one: Sequence[Stretch], other: Sequence[Stretch]) -> tuple[Stretch, ...]:

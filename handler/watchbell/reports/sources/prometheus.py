@@ -24,6 +24,7 @@ from watchbell.reports.sources.prometheus_api import Session, number
 from watchbell.reports.sources.prometheus_proof import Proof, Story, is_there, prove
 from watchbell.reports.sources.prometheus_rules import Rules
 from watchbell.reports.sources.prometheus_steps import Stretch
+from watchbell.reports.wording import many
 
 MAX_GAP = timedelta(minutes=5)
 MARGIN = timedelta(minutes=10)  # read before the window, to see what already fired
@@ -174,7 +175,7 @@ class Prometheus:
     def _judged(self, problems: list[str], rules: Rules, proof: Proof, end: datetime) -> Coverage:
         age = None if proof.newest is None else max(0.0, epoch_seconds(end) - proof.newest)
         if not problems:
-            detail = f"{_count(len(rules.rules), 'alerting rule')}, healthy; no hole in its samples"
+            detail = f"{many(len(rules.rules), 'alerting rule')}, healthy; no hole in its samples"
             return self._coverage(CoverageStatus.OK, detail, age)
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         return self._coverage(CoverageStatus.UNPROVEN, problems[0] + more, age)
@@ -191,7 +192,3 @@ class Prometheus:
 def _covered_from(unwatched: tuple[Stretch, ...], start: float, end: float) -> datetime | None:
     since = max((over for _, over in unwatched), default=start)
     return from_epoch_seconds(since) if since < end else None
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -187,6 +187,24 @@ def test_a_resolved_heartbeat_is_no_heartbeat(path):
     assert read(path).coverage.status is CoverageStatus.UNPROVEN
 
 
+@pytest.mark.parametrize(
+    ("beats", "since", "detail"),
+    [
+        ((-2, 2, 6, 10, 14, 18), None, "between 2026-11-22T05:00Z and 2026-11-22T09:00Z"),  # 20 h, until the end
+        ((-2, 2, 6, 10, 14, 18, 20.5), at(20.5), "between 2026-11-22T05:00Z and 2026-11-22T05:30Z"),
+        ((-2, 2, 6, 10, 14, 18, 20.5, 23), at(20.5), "between 2026-11-22T05:00Z and 2026-11-22T05:30Z"),
+    ],
+)
+def test_after_a_heartbeat_was_resolved_nobody_watched_until_the_next_one(path, beats, since, detail):
+    for hour in beats:
+        append(path, payload(alert("Watchdog", start=-100)), at(hour))
+    append(path, payload(alert("Watchdog", start=-100, end=20)), at(20.1))
+    evidence = read(path)
+    assert (evidence.coverage.status, evidence.covered_from) == (CoverageStatus.UNPROVEN, since)
+    assert f"no heartbeat {detail}" in evidence.coverage.detail
+    assert read(path, at(1), at(19)).coverage.status is CoverageStatus.OK, "before that all was well"
+
+
 def test_a_torn_last_line_is_left_out_and_said(watched):
     with watched.open("a") as log:
         log.write('{"received_at": "2026-11-22T08:59:00Z", "payload": {"version": "4", "al')

@@ -5,7 +5,8 @@ payload counts as received at the latest instant that its alerts name.
 
 Absence of alerts proves nothing, so the file must show a heartbeat: an always-firing alert such as Watchdog, again and
 again, never further apart than `max_gap`. Alertmanager repeats a firing alert after `repeat_interval` (4 h unless
-changed) plus at most one `group_interval` (5 m), hence the default of 5 hours.
+changed) plus at most one `group_interval` (5 m), hence the default of 5 hours. A heartbeat that is resolved says that
+Prometheus has stopped: from then until the next one nobody watched.
 
 Nor do heartbeats prove anything where the file itself shows that something is missing: a line that cannot be read, a
 payload that the receiver refused (`{"received_at": INSTANT, "refused": REASON}`), or one that Alertmanager cut down to
@@ -15,27 +16,34 @@ payload that the receiver refused (`{"received_at": INSTANT, "refused": REASON}`
 import fcntl
 import json
 import os
-import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
+from watchbell.atomic_file import sync_folder
 from watchbell.errors import StoreError, UsageError
-from watchbell.instants import format_instant, format_minute, parse_instant
+from watchbell.instants import format_instant, format_minute
 from watchbell.reports.interface import Coverage, CoverageStatus, Episode, Evidence
-from watchbell.reports.sources.alert_log_flaws import Flaw, Flaws, Group
-from watchbell.reports.sources.heartbeats import HEARTBEATS, NAMELESS, is_heartbeat
+from watchbell.reports.sources.alert_log_flaws import Flaw, Flaws
+from watchbell.reports.sources.alert_log_lines import (
+    Alert,
+    Entry,
+    complaint,
+    entry_of,
+    in_short,
+    received_at,
+    refusal_of,
+)
+from watchbell.reports.sources.heartbeats import HEARTBEATS, is_heartbeat
 
 MAX_GAP = timedelta(hours=5)
 #: An alert without news for this long is taken for gone; no `repeat_interval` in use comes near.
 LOOK_BACK = timedelta(days=7)
 MAX_LINE_BYTES = 16 * 1024 * 1024
 
-_RECEIVED = re.compile(rb'\{"received_at": ?"([^"]{10,40})"')
-_LONGEST_REASON = 200
 LabelKey = tuple[tuple[str, str], ...]
 
 
@@ -45,9 +53,9 @@ def append(path: Path, payload: object, received_at: datetime) -> int:
     Raises UsageError when it is no Alertmanager payload or too large, StoreError when it cannot be written.
     """
     try:
-        entry = _entry({"received_at": format_instant(received_at), "payload": payload})
+        entry = entry_of({"received_at": format_instant(received_at), "payload": payload})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"this is not an Alertmanager webhook payload: {_in_short(_complaint(error))}") from None
+        raise UsageError(f"this is not an Alertmanager webhook payload: {in_short(complaint(error))}") from None
     line = _line(received_at, payload=payload)
     if len(line) > MAX_LINE_BYTES:
         raise UsageError(
@@ -63,7 +71,7 @@ def append_refusal(path: Path, reason: str, received_at: datetime) -> None:
 
     Raises StoreError when it cannot be written.
     """
-    _append_line(path, _line(received_at, refused=_in_short(reason)))
+    _append_line(path, _line(received_at, refused=in_short(reason)))
 
 
 class AlertLog:
@@ -103,7 +111,7 @@ class AlertLog:
         return self._judge(story, start, end)
 
     def _judge(self, story: "_Story", start: datetime, end: datetime) -> Evidence:
-        covered_from, gap = _coverage(story.beats, start, end, self._max_gap)
+        covered_from, gap = _coverage(story, start, end, self._max_gap)
         beats = [beat for beat in story.beats if beat < end]
         age = (end - max(beats)).total_seconds() if beats else None
         reasons = [self._without_proof(story, gap)] if gap else []
@@ -152,11 +160,12 @@ class _Story:
     flaws: Flaws
     lives: dict[LabelKey, dict[datetime, _Life]] = field(default_factory=dict)
     beats: list[datetime] = field(default_factory=list)
+    stops: list[datetime] = field(default_factory=list)  # when Alertmanager missed a heartbeat
     torn: int = 0
     count: int = 0
 
     def add(self, number: int, line: bytes) -> None:
-        received = _received(line)
+        received = received_at(line)
         if received:
             self.flaws.pass_by(received)
         if (received and received < self.since) or not line.strip():
@@ -164,8 +173,8 @@ class _Story:
         is_cut = len(line) == MAX_LINE_BYTES and not line.endswith(b"\n")
         try:
             raw = None if is_cut else json.loads(line)
-            refused = _refused(raw)
-            entry = None if refused else _entry(raw)
+            refused = refusal_of(raw)
+            entry = None if refused else entry_of(raw)
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
             # A torn line was never acknowledged: its sender repeats it.
             if received and not is_cut and not line.rstrip().endswith(b"}"):
@@ -178,7 +187,7 @@ class _Story:
         else:
             self.flaws.add(Flaw(number, f"says that a payload was refused: {refused}"), received)
 
-    def _take(self, number: int, entry: "_Entry") -> None:
+    def _take(self, number: int, entry: "Entry") -> None:
         if entry.is_dated:
             self.flaws.pass_by(entry.received)
         if entry.left_out:
@@ -190,7 +199,7 @@ class _Story:
             for alert in entry.alerts:
                 self._tell(alert, entry.received)
 
-    def _take_cut_down(self, number: int, entry: "_Entry") -> None:
+    def _take_cut_down(self, number: int, entry: "Entry") -> None:
         left_out = f"says that Alertmanager left out {entry.left_out} alert(s)"
         advice = "use group_by: ['...'], or raise max_alerts"
         if not entry.is_dated:
@@ -199,10 +208,12 @@ class _Story:
             flaw = Flaw(number, f"{left_out} at {format_minute(entry.received)}: {advice}")
             self.flaws.add_cut_down(flaw, entry.group, entry.received)
 
-    def _tell(self, alert: "_Alert", received: datetime) -> None:
+    def _tell(self, alert: "Alert", received: datetime) -> None:
         if is_heartbeat(alert.labels, self.heartbeats):
             if alert.end is None:
                 self.beats.append(received)
+            else:
+                self.stops.append(min(alert.end, received))
             return
         lives = self.lives.setdefault(tuple(sorted(alert.labels.items())), {})
         life = lives.setdefault(alert.start, _Life(None, alert.annotations))
@@ -222,90 +233,9 @@ class _Story:
         return tuple(sorted(found, key=lambda episode: (episode.start, sorted(episode.labels.items()))))
 
 
-@dataclass(frozen=True, slots=True)
-class _Alert:
-    labels: Mapping[str, str]
-    start: datetime
-    end: datetime | None
-    annotations: Mapping[str, str]
-
-
-class _Entry(NamedTuple):
-    """A payload; one that is not dated came at that instant or later."""
-
-    received: datetime
-    is_dated: bool
-    alerts: list[_Alert]
-    left_out: int
-    group: Group
-
-
-def _received(line: bytes) -> datetime | None:
-    """Return the instant of a line from its first bytes, without parsing the rest."""
-    head = _RECEIVED.match(line)
-    try:
-        return parse_instant(head[1].decode("ascii", "replace")) if head else None
-    except ValueError:
-        return None
-
-
-def _refused(raw: Any) -> str:
-    """Return why the payload was refused of which this line is all that is left; nothing if it is none such."""
-    if not isinstance(raw, dict) or "refused" not in raw or "payload" in raw:
-        return ""
-    return _in_short(str(raw["refused"])) or "it is not said why"
-
-
-def _entry(raw: Any) -> _Entry:
-    is_dated = isinstance(raw, dict) and "payload" in raw
-    payload = raw["payload"] if is_dated else raw
-    alerts = _alerts(payload)
-    received = parse_instant(raw["received_at"]) if is_dated else max(alert.end or alert.start for alert in alerts)
-    group = Group(*(str(payload.get(name)) for name in ("externalURL", "receiver", "groupKey")))
-    return _Entry(received, is_dated, alerts, _left_out(payload), group)
-
-
-def _left_out(payload: Mapping[str, Any]) -> int:
-    number = payload.get("truncatedAlerts") or 0
-    if not isinstance(number, int) or not 0 <= number < 2**64:
-        raise ValueError("`truncatedAlerts` must be a number of alerts")
-    return number
-
-
-def _alerts(payload: Any) -> list[_Alert]:
-    if not isinstance(payload, dict):
-        raise TypeError("a JSON object was expected")
-    alerts = payload.get("alerts")
-    if not isinstance(alerts, list) or not alerts:
-        raise TypeError("`alerts` must be a list with at least one alert")
-    return [_alert(raw) for raw in alerts]
-
-
-def _alert(raw: Any) -> _Alert:
-    status = raw["status"]
-    if status not in ("firing", "resolved"):
-        raise ValueError(f"an alert's status is firing or resolved, not {status!r}")
-    if not isinstance(raw["labels"], dict):
-        raise ValueError("an alert's labels must be an object")
-    return _Alert(
-        labels={"alertname": NAMELESS} | {str(name): str(value) for name, value in raw["labels"].items()},
-        start=parse_instant(raw["startsAt"]),
-        end=parse_instant(raw["endsAt"]) if status == "resolved" else None,  # 0001-01-01 while it fires
-        annotations={str(name): str(value) for name, value in (raw.get("annotations") or {}).items()},
-    )
-
-
-def _in_short(reason: str) -> str:
-    return " ".join(reason.split())[:_LONGEST_REASON]
-
-
-def _complaint(error: Exception) -> str:
-    return f"an alert has no {error}" if isinstance(error, KeyError) else str(error)
-
-
-def _coverage(beats: list[datetime], start: datetime, end: datetime, max_gap: timedelta) -> tuple[datetime | None, str]:
+def _coverage(story: _Story, start: datetime, end: datetime, max_gap: timedelta) -> tuple[datetime | None, str]:
     """Return since when heartbeats prove that someone watched until `end`, and the gap that spoils [start, end)."""
-    relevant = sorted(beat for beat in beats if beat >= start - max_gap)
+    relevant = sorted(beat for beat in story.beats if beat >= start - max_gap)
     covered_from: datetime | None = None
     gap = ""
     before: datetime | None = None
@@ -314,9 +244,13 @@ def _coverage(beats: list[datetime], start: datetime, end: datetime, max_gap: ti
         if before is None:
             covered_from = following if following > start else start
             gap = f"before {format_minute(following)}" if following > start else ""
-        elif following - before > max_gap and before < end and following > start:
-            covered_from = following
-            gap = f"between {format_minute(before)} and {format_minute(following)}"
+        else:
+            stop = min((one for one in story.stops if before <= one < following), default=None)
+            silent_from = before if stop is None else stop
+            is_gap = stop is not None or following - before > max_gap
+            if is_gap and silent_from < end and following > start:
+                covered_from = following
+                gap = f"between {format_minute(silent_from)} and {format_minute(following)}"
         before = following
     if not gap and not any(beat >= start for beat in relevant):
         return None, "in the window itself, let it be repeated more often"
@@ -365,13 +299,4 @@ def _write_line(path: Path, line: bytes) -> None:
     finally:
         os.close(handle)
     if not size:
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new file's name as durable as its content."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        sync_folder(path.parent)

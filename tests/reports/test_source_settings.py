@@ -213,3 +213,13 @@ def test_one_that_cannot_be_had_is_covered_for_by_its_pair(tmp_path):
 
 def failed_sources(report):
     return [one.source for one in report.coverage if one.status is CoverageStatus.FAILED]
+
+
+@pytest.mark.parametrize("kind", ["prometheus", "alertmanager"])
+def test_a_source_takes_no_longer_than_a_third_of_a_short_tick(tmp_path, kind):
+    with FakeMonitoring() as server:
+        server.fault = monitoring.slow_drip
+        toml = f'deadline_seconds = 12\n[sources.{kind}]\nurl = "{server.url}"'
+        (source,) = make_sources(settings(tmp_path, toml), CLOCK)
+        coverage = source.read(START, END).coverage
+    assert (coverage.status, coverage.detail) == (CoverageStatus.FAILED, "gave no complete answer within 4 s")

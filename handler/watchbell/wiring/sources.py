@@ -66,16 +66,23 @@ def _unreadable(settings: Settings, clock: Clock, options: dict[str, Any]) -> So
 
 
 def _prometheus(settings: Settings, clock: Clock, options: dict[str, Any]) -> Source:
-    from watchbell.reports.sources.prometheus import Prometheus
+    from watchbell.reports.sources.prometheus import DEADLINE_SECONDS, Prometheus
 
     options.pop("ha", None)
-    return Prometheus(options.pop("url"), clock=clock, **options)
+    within = _within_a_tick(settings, DEADLINE_SECONDS)
+    return Prometheus(options.pop("url"), clock=clock, deadline_seconds=within, **options)
 
 
 def _alertmanager(settings: Settings, clock: Clock, options: dict[str, Any]) -> Source:
-    from watchbell.reports.sources.alertmanager import Alertmanager
+    from watchbell.reports.sources.alertmanager import DEADLINE_SECONDS, Alertmanager
 
-    return Alertmanager(options.pop("url"), clock=clock, **options)
+    within = _within_a_tick(settings, DEADLINE_SECONDS)
+    return Alertmanager(options.pop("url"), clock=clock, deadline_seconds=within, **options)
+
+
+def _within_a_tick(settings: Settings, seconds: float) -> float:
+    """Return how long a source may take: it is read twice, and the same tick has to send that it was too slow."""
+    return min(seconds, settings.deadline.total_seconds() / 3)
 
 
 def _cloudwatch(settings: Settings, clock: Clock, options: dict[str, Any]) -> Source:

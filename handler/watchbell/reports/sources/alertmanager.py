@@ -16,6 +16,7 @@ from watchbell.reports.sources.access import Access
 from watchbell.reports.sources.heartbeats import HEARTBEATS, NAMELESS, is_heartbeat
 from watchbell.reports.sources.http import Deadline, JsonReader
 
+DEADLINE_SECONDS = 45.0
 #: `disabled` is a single instance without a cluster.
 READY = ("ready", "disabled")
 
@@ -30,7 +31,7 @@ class Alertmanager:
         clock: Clock,
         name: str = "alertmanager",
         required: bool = True,
-        deadline_seconds: float = 45.0,
+        deadline_seconds: float = DEADLINE_SECONDS,
         heartbeats: Collection[str] = HEARTBEATS,
         reader: JsonReader | None = None,
         **access: Unpack[Access],

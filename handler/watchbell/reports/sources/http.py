@@ -46,7 +46,7 @@ class Deadline:
     @property
     def passed(self) -> SourceError:
         """Return what is said when there are none left."""
-        return SourceError(f"gave no complete answer within {self.seconds:g} s")
+        return SourceError(f"gave no complete answer within {self.seconds:.3g} s")
 
 
 class _End:

@@ -26,6 +26,7 @@ from watchbell.reports.sources.prometheus_rules import Rules
 from watchbell.reports.sources.prometheus_steps import Stretch
 from watchbell.reports.wording import many
 
+DEADLINE_SECONDS = 60.0
 MAX_GAP = timedelta(minutes=5)
 MARGIN = timedelta(minutes=10)  # read before the window, to see what already fired
 REPLICA_LABELS = ("replica", "prometheus_replica", "__replica__")
@@ -54,7 +55,7 @@ class Prometheus:
         clock: Clock,
         name: str = "prometheus",
         required: bool = True,
-        deadline_seconds: float = 60.0,
+        deadline_seconds: float = DEADLINE_SECONDS,
         max_gap: timedelta = MAX_GAP,
         heartbeats: Collection[str] = HEARTBEATS,
         replica_labels: Collection[str] = REPLICA_LABELS,

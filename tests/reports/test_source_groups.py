@@ -49,9 +49,10 @@ def series(times, who=US, **labels):
     return {"metric": {**who, **labels}, "values": [[ZERO + at, "1"] for at in times]}
 
 
-def had(*groups, who=US, until=DAY):
-    """The server had these groups all the time, or until then."""
-    return [series([*range(0, until, 1800), until], who, rule_group=group) for group in groups]
+def had(*groups, who=US, first=-DAY, until=DAY, but=()):
+    """The server had these groups all the time, also the day before, or from or until then."""
+    times = [at for at in range(first, until + 1, 1800) if at not in but]
+    return [series(times, who, rule_group=group) for group in groups]
 
 
 def failed(times, group="/r.yml;g", who=US):
@@ -120,6 +121,15 @@ def test_a_group_that_failed_while_it_was_there_counts_though_it_is_gone(server,
     assert detail(server).endswith(f", and {became}")
 
 
+def test_how_slow_a_group_was_that_is_gone_is_asked_of_its_own_time(server):
+    name = '/r.yml;"slow" one'
+    server.ranges[ITERATIONS] = had("/r.yml;g") + had(name, until=16 * 3600)
+    server.ranges[FAILURES] = failed(hours(2, 12, step=600), name)
+    assert is_ok(server)  # as if it were evaluated each minute, as the others are
+    server.instants[r'interval_seconds{rule_group="/r.yml;\"slow\" one"}'] = [{"metric": {}, "value": [0, "600"]}]
+    assert detail(server).startswith('rule group "slow" one was not evaluated between ')
+
+
 def test_one_that_another_server_evaluates_and_fails_does_not_though_it_shares_a_group(server):
     server.ranges[ITERATIONS] = had("/r.yml;g") + had("/r.yml;g", "/own.yml;theirs", who=THEM)
     server.ranges[FAILURES] = failed(hours(2, 12), "/own.yml;theirs", THEM) + failed(hours(2, 12), who=THEM)
@@ -166,6 +176,45 @@ def test_a_recording_rule_that_alerts_read_has_to_be_evaluated_lately(server):
 def test_recording_rules_alone_know_of_no_alert(server):
     serve_groups(server, group("r", record("x")))
     assert detail(server).startswith("it has no alerting rules")
+
+
+@pytest.mark.parametrize(
+    ("hole", "told"),
+    [
+        ((2, 5), (2, 5)),
+        ((-3, 5), (0, 5)),  # it was there the day before
+        ((20, 23), (20, 23)),
+    ],
+)
+def test_a_group_that_was_missing_and_is_back_is_no_proof_for_that_time(server, hole, told):
+    serve_groups(server, group("g", alert("A")), group("h", alert("B")))
+    gone = hours(*hole, step=1800)
+    server.ranges[ITERATIONS] = (
+        had("/r.yml;g") + had("/r.yml;h", until=gone[0]) + had("/r2.yml;h", first=gone[-1] + 1800)
+    )
+    evidence = read(server)
+    assert detail(server).startswith("rule group h was missing between ")
+    (event,) = evidence.events
+    assert (epoch_seconds(event.at), epoch_seconds(event.until)) == tuple(ZERO + 3600 * hour for hour in told)
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        {"first": 7200},  # new today
+        {"until": 7200 + DAY // 2},  # removed, right now
+        {"but": range(7200, 9000)},  # at one glance: the rules were being replaced
+    ],
+)
+def test_groups_come_and_go_as_people_wish(server, there):
+    serve_groups(server, group("g", alert("A")), group("h", alert("B")))
+    server.ranges[ITERATIONS] = had("/r.yml;g") + had("/r.yml;h", **there)
+    assert is_ok(server)
+
+
+def test_a_hole_in_everything_is_no_missing_group(server):
+    server.ranges[ITERATIONS] = had("/r.yml;g", but=hours(2, 5, step=1800))
+    assert is_ok(server)
 
 
 def test_a_time_without_rules_is_no_proof_where_the_server_tells_of_its_rules(server):

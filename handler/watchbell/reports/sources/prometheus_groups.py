@@ -1,4 +1,4 @@
-"""What became of the groups of rules over a window: when they failed, and when there were none that alert.
+"""What became of the groups of rules over a window: when they failed or were missing, and when there were none at all.
 
 Prometheus tells it of itself, where it is scraped, and others that are scraped too tell the same of themselves. Which
 groups are whose is known by their names: a server is ours that has groups of today's rules, and one that evaluates now
@@ -6,10 +6,13 @@ what is in no rule of ours is another. What our own server had and has no longer
 """
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
+from math import ceil
 from typing import Any
 
 from watchbell.instants import epoch_seconds
@@ -18,8 +21,10 @@ from watchbell.reports.sources.prometheus_rules import Group
 from watchbell.reports.sources.prometheus_steps import Stretch, first_step, stretches
 
 STEP = timedelta(minutes=4)
-#: A window is looked at so often to know who had which groups; seeing all of them every four minutes costs too much.
-GLANCES = 48
+#: So often a window, and what was before it, is looked at to know who had which groups: all of them every four minutes
+#: would be too much.
+GLANCES = 96
+LOOK_BACK = timedelta(days=1)
 #: A minute more than a step: the samples before and after a failure have to be within one range. Much more would make
 #: one long failure of two short ones.
 FAILURES = " or ".join(
@@ -27,6 +32,7 @@ FAILURES = " or ".join(
     for counter in ("prometheus_rule_evaluation_failures_total", "prometheus_rule_group_iterations_missed_total")
 )
 ITERATIONS = "prometheus_rule_group_iterations_total"
+INTERVAL = 'max(prometheus_rule_group_interval_seconds{{rule_group="{group}"}})'
 #: Who runs: what is left of the labels without the version. While one starts it has no rules yet, and does not watch:
 #: the other of a pair sees that, and its own samples have a hole.
 RUNNING = (
@@ -53,31 +59,32 @@ class Groups:
     """The groups of today's rules, and the servers that have them."""
 
     today: Mapping[str, Group]
-    ours: set[Server] = field(default_factory=set)
-    others: set[Server] = field(default_factory=set)
+    ours: set[Server]
+    others: set[Server]
+    seen: Mapping[Server, Mapping[str, set[float]]]  # when which group was there, at a glance now and then
 
     @classmethod
     def read(
         cls, session: Session, start: datetime, end: datetime, now: datetime, today: Mapping[str, Group]
     ) -> "Groups":
-        """Ask who had which groups from `start` until now; raises SourceError, and what a strange shape raises."""
-        until = max(end, now)
-        step = max(STEP, (until - start) / GLANCES)
-        seen: dict[Server, set[str]] = defaultdict(set)
-        alive: dict[Server, set[str]] = defaultdict(set)
-        for series in session.points(ITERATIONS, first_step(start, until, step), until, step):
+        """Ask who had which groups from before `start` until now; raises SourceError, and what strange shapes raise."""
+        since, until = start - min(LOOK_BACK, end - start), max(end, now)
+        step = max(STEP, timedelta(seconds=ceil((until - since).total_seconds() / GLANCES)))
+        seen: dict[Server, dict[str, set[float]]] = defaultdict(lambda: defaultdict(set))
+        for series in session.points(ITERATIONS, first_step(since, until, step), until, step):
             for one in series:
-                server, group = _server(one), _group(one)
-                seen[server].add(group)
-                if float(one["values"][-1][0]) > epoch_seconds(until - step / 2):
-                    alive[server].add(group)
+                seen[_server(one)][_group(one)].update(float(at) for at, _ in one["values"])
+        latest = epoch_seconds(until - step / 2)
+        alive = {
+            server: {group for group, times in groups.items() if max(times) > latest} for server, groups in seen.items()
+        }
         alerting = {name for name, group in today.items() if group.has_alerts}
-        ours = {server for server, groups in seen.items() if groups & alerting}
+        ours = {server for server, groups in seen.items() if groups.keys() & alerting}
         strangers = {server for server in seen if alive[server] - today.keys()}
         # Right after a change of rules its last samples are of the old ones, and make it look like a stranger.
         if not any(alive[server] for server in ours - strangers):
             strangers -= ours
-        return cls(today, ours - strangers, strangers)
+        return cls(today, ours - strangers, strangers, seen)
 
     def failures(self, session: Session, start: datetime, end: datetime) -> list[Failure]:
         """Return when groups of ours failed or missed their turn, as seen every four minutes."""
@@ -86,8 +93,11 @@ class Groups:
             for one in series:
                 if self._counts(_group(one), _server(one)):
                     found[_group(one)] += [float(at) for at, _ in one["values"]]
-        last = epoch_seconds(end)
-        failures = [one for group, times in sorted(found.items()) for one in self._joined(group, times, last)]
+        failures = [
+            one
+            for group, times in sorted(found.items())
+            for one in self._joined(group, times, self._interval(session, group, min(times)), epoch_seconds(end))
+        ]
         return [one for one in failures if one.stretch[1] > epoch_seconds(start)]
 
     def without_alerting(self, session: Session, start: datetime, end: datetime) -> list[tuple[str, Stretch]]:
@@ -115,6 +125,26 @@ class Groups:
             for stretch in stretches(found, distance)
         ]
 
+    def missing(self, start: datetime, end: datetime, longest: float) -> list[tuple[str, Stretch]]:
+        """Return which groups of today were missing, and are back, while the same server evaluated others, and when.
+
+        What is missing at a single glance may have been so for a moment only. A group goes by its name without the
+        file. One that was never there before is new, and one that has not come back was removed.
+        """
+        first, last = epoch_seconds(start), epoch_seconds(end)
+        found: set[tuple[str, Stretch]] = set()
+        for server in self.ours:
+            there: dict[str, set[float]] = defaultdict(set)
+            for name, times in self.seen[server].items():
+                there[_bare(name)] |= times
+            glances = sorted(set().union(*there.values()))
+            for group in {_bare(name) for name, one in self.today.items() if one.matters} & there.keys():
+                for before, after in pairwise(sorted(there[group])):
+                    without = glances[bisect_right(glances, before) : bisect_left(glances, after)]
+                    if without and without[-1] - without[0] > longest and before < last and after > first:
+                        found.add((group, (max(before, first), min(after, last))))
+        return sorted(found)
+
     @property
     def recording(self) -> list[str]:
         """Return the names (without their files, which change) that only groups without alerting rules have."""
@@ -128,8 +158,7 @@ class Groups:
         namesakes = self._namesakes(group)
         return server in self.ours and (not namesakes or any(one.matters for one in namesakes))
 
-    def _joined(self, group: str, times: Iterable[float], end: float) -> list[Failure]:
-        interval = self._interval(group)
+    def _joined(self, group: str, times: Iterable[float], interval: float, end: float) -> list[Failure]:
         step = STEP.total_seconds()
         # A slow group fails once an interval, and its last failure is over with the evaluation after it.
         return [
@@ -147,9 +176,15 @@ class Groups:
             return ""
         return "was moved to another file since" if self._namesakes(group) else "is gone now"
 
-    def _interval(self, group: str) -> float:
+    def _interval(self, session: Session, group: str, at: float) -> float:
+        """Return how far apart evaluations of a group are; of one that is gone, as it told then."""
         known = [self.today[group]] if group in self.today else self._namesakes(group)
-        return max(one.interval_seconds for one in known or self.today.values())
+        if known:
+            return max(one.interval_seconds for one in known)
+        told = session.ask("/api/v1/query", {"query": INTERVAL.format(group=_quoted(group)), "time": f"{at:.3f}"})[
+            "result"
+        ]
+        return float(told[0]["value"][1]) if told else max(one.interval_seconds for one in self.today.values())
 
     def _namesakes(self, group: str) -> list[Group]:
         """Return the groups of today with the same name in another file: an operator gives files new names."""
@@ -171,5 +206,8 @@ def _bare(group: str) -> str:
 
 def _any_of(texts: Iterable[str]) -> str:
     """Return a pattern of these texts, to stand within double quotes."""
-    pattern = "|".join(re.escape(text) for text in texts)
-    return pattern.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return _quoted("|".join(re.escape(text) for text in texts))
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

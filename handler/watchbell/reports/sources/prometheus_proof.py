@@ -104,10 +104,12 @@ def prove(
     # A single evaluation may fail: what lasts no longer than a hole may last is told, and spoils nothing.
     lasting = [one for one in failures if one.lasted > longest]
     ruleless = [(who, (a, b)) for who, (a, b) in history.without_alerting(session, start, end) if b - a > longest]
+    missing = history.missing(start, end, longest)
     but = ", or only groups that now just record" if history.recording else ""
     problems = [f"no samples between {_span(*gap)}" for gap in gaps[::-1]]
     problems += [f"{who} had no rules between {_span(*stretch)}{but}" for who, stretch in ruleless[::-1]]
     problems += [_words(one) for one in lasting]
+    problems += [f"rule group {group} was missing between {_span(*stretch)}" for group, stretch in missing]
     told = [Event(at=_at(a), until=_at(b), source=source, text="no samples") for a, b in gaps]
     told += [
         Event(at=_at(a), until=_at(b), source=source, text=f"rule group {one.group} failed or missed evaluations")
@@ -115,7 +117,11 @@ def prove(
         for a, b in [one.stretch]
     ]
     told += [Event(at=_at(a), until=_at(b), source=source, text="no rules") for _, (a, b) in ruleless]
-    unproven = [stretch for _, stretch in ruleless]
+    told += [
+        Event(at=_at(a), until=_at(b), source=source, text=f"rule group {group} was missing")
+        for group, (a, b) in missing
+    ]
+    unproven = [stretch for _, stretch in [*ruleless, *missing]]
     unproven += [(max(one.stretch[0], first), one.stretch[1]) for one in lasting]
     return Proof(
         unwatched=tuple(sorted([*gaps, *unproven])),

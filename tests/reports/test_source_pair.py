@@ -130,6 +130,37 @@ def test_a_question_goes_to_the_one_that_answers(servers):
         both.ask("up", NOW)
 
 
+def test_a_question_over_time_is_answered_by_all_together_and_each_series_is_there_once(servers):
+    hours = [ZERO + number * 3600 for number in range(25)]
+    one, other = {"job": "api"}, {"job": "web"}
+    servers[0].ranges = {"errors": [{"metric": one, "values": [[at, "1"] for at in hours[:10]]}]}
+    servers[1].ranges = {
+        "errors": [
+            {"metric": one, "values": [[at, "2"] for at in hours[8:]]},
+            {"metric": other, "values": [[hours[0], "3"]]},
+        ]
+    }
+    found = pair(servers).ask_range("errors", START, NOW, step=timedelta(hours=1))
+    assert found == [
+        (one, [(at, 1.0 if at < hours[10] else 2.0) for at in hours]),
+        (other, [(hours[0], 3.0)]),
+    ]
+    servers[0].fault = monitoring.unavailable
+    (kept, _) = pair(servers).ask_range("errors", START, NOW, step=timedelta(hours=1))
+    assert kept == (one, [(at, 2.0) for at in hours[8:]])
+    servers[1].fault = monitoring.unavailable
+    with pytest.raises(SourceError, match=r"prometheus/a: .*; prometheus/b: "):
+        pair(servers).ask_range("errors", START, NOW, step=timedelta(hours=1))
+
+
+def test_a_question_is_answered_by_one_that_has_data(servers):
+    servers[1].instants = {"errors": [{"metric": {}, "value": [0, "7"]}]}
+    servers[0].instants = {"errors": []}
+    assert pair(servers).ask("errors", NOW) == [({}, 7.0)]
+    servers[1].fault = monitoring.unavailable
+    assert pair(servers).ask("errors", NOW) == []
+
+
 def test_what_began_when_nobody_knows_is_not_covered(servers):
     servers[0].hole, servers[1].hole = hole(-1, 6), hole(-1, 3)
     assert read(servers).covered_from == from_epoch_seconds(ZERO + 3 * 3600)

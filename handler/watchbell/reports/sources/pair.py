@@ -18,7 +18,9 @@ from watchbell.reports.sources.prometheus import Prometheus, Watch
 from watchbell.reports.sources.prometheus_steps import Stretch
 from watchbell.reports.sources.unreadable import Unreadable, UnreadableQuerier
 
-Answer = TypeVar("Answer")
+Member = TypeVar("Member")
+Found = TypeVar("Found")
+Series = list[tuple[dict[str, str], list[tuple[float, float]]]]
 
 
 class Pair:
@@ -46,38 +48,65 @@ class Pair:
         )
 
     def ask(self, promql: str, at: datetime) -> list[tuple[dict[str, str], float]]:
-        """Return the answer of the first member that gives one; raises SourceError when none does."""
-        return self._first(lambda member: member.ask(promql, at))
+        """Return the answer of the first member that has data, else an empty one; raises SourceError when none answers.
+
+        One that was down until a while ago answers, and has none.
+        """
+        problems = []
+        for member in self._queriers:
+            try:
+                if found := member.ask(promql, at):
+                    return found
+            except SourceError as error:
+                problems.append(f"{member.name}: {error}")
+        self._refuse(problems)
+        return []
 
     def ask_range(
         self, promql: str, start: datetime, end: datetime, *, step: timedelta
     ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
-        """Return the answer of the first member that gives one; raises SourceError when none does."""
-        return self._first(lambda member: member.ask_range(promql, start, end, step=step))
+        """Return what the members know together, of each point the first one's; raises SourceError when none answers.
 
-    def _first(self, ask: Callable[[Prometheus | UnreadableQuerier], Answer]) -> Answer:
+        So a stretch in which one of them was down is there, as it is for alerts.
+        """
         problems = []
-        for member in self._members:
-            if not isinstance(member, Prometheus | UnreadableQuerier):
+        known: dict[tuple[tuple[str, str], ...], dict[float, float]] = {}
+        for found in self._side_by_side(self._queriers, lambda one: _answer(one, promql, start, end, step)):
+            if isinstance(found, str):
+                problems.append(found)
                 continue
-            try:
-                return ask(member)
-            except SourceError as error:
-                problems.append(f"{member.name}: {error}")
-        raise SourceError("; ".join(problems) or f"{self.name} cannot be asked")
+            for labels, points in found:
+                series = known.setdefault(tuple(sorted(labels.items())), {})
+                series.update({at: value for at, value in points if at not in series})
+        self._refuse(problems)
+        return [(dict(labels), sorted(points.items())) for labels, points in known.items()]
+
+    @property
+    def _queriers(self) -> list[Prometheus | UnreadableQuerier]:
+        return [member for member in self._members if isinstance(member, Prometheus | UnreadableQuerier)]
+
+    def _refuse(self, problems: Sequence[str]) -> None:
+        """Raise SourceError when nobody answered."""
+        if len(problems) == len(self._queriers):
+            raise SourceError("; ".join(problems) or f"{self.name} cannot be asked")
 
     def _watch(self, start: datetime, end: datetime) -> list[Watch]:
-        watches: dict[int, Watch] = {}
+        return self._side_by_side(self._members, lambda member: _watch(member, start, end))
 
-        def watch(index: int) -> None:
-            watches[index] = _watch(self._members[index], start, end)
+    def _side_by_side(self, members: Sequence[Member], work: Callable[[Member], Found]) -> list[Found]:
+        """Return what `work`, which never raises, returns for each member."""
+        found: dict[int, Found] = {}
 
-        threads = [threading.Thread(target=watch, args=(index,), daemon=True) for index in range(len(self._members))]
+        def do(index: int) -> None:
+            found[index] = work(members[index])
+
+        # Daemons: what hangs for ever must not keep the process.
+        threads = [threading.Thread(target=do, args=(index,), daemon=True) for index in range(len(members))]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        return [watches[index] for index in range(len(self._members))]
+        return [found[index] for index in range(len(members))]
 
     def _coverage(self, found: Sequence[Evidence], unwatched: Sequence[Stretch]) -> Coverage:
         lame = [one.coverage for one in found if one.coverage.status is not CoverageStatus.OK]
@@ -99,6 +128,18 @@ class Pair:
             age_seconds=min(ages, default=None),
             required=self.required,
         )
+
+
+def _answer(
+    member: Prometheus | UnreadableQuerier, promql: str, start: datetime, end: datetime, step: timedelta
+) -> Series | str:
+    """Return what a member answers, or why it does not."""
+    try:
+        return member.ask_range(promql, start, end, step=step)
+    except SourceError as error:
+        return f"{member.name}: {error}"
+    except Exception as error:  # noqa: BLE001  one that breaks its promise must not take the others with it
+        return f"{member.name}: asking it failed unexpectedly ({type(error).__name__})"
 
 
 def _watch(member: Source, start: datetime, end: datetime) -> Watch:

@@ -4,6 +4,9 @@
 cannot be interrupted either. Here all ways are followed side by side, one character after the other, so that the time
 is bounded by the length of the pattern times that of the text. As in Prometheus' RE2, there is no look-around and
 there are no back references. What one character has to be is asked of `re`.
+
+RE2's own library has no wheels for musl and older systems, and would be the one dependency that needs a compiler there;
+`regex` can be stopped after a time, but takes all memory for nested counts.
 """
 
 import re

@@ -74,12 +74,16 @@ def install(where: str | None, dry_run: bool) -> None:
 def remove(where: str | None) -> None:
     """Take back what `timer install` did for this home. Safe to repeat; tasks and history stay.
 
+    Without an option it takes the one timer that is installed for this home.
+
     \b
     Example:
+      watchbell timer remove
       watchbell timer remove --cron
     """
     home = str(load_settings().home.absolute())
-    if _chosen(where) == "cron":
+    where = where or _only_one(home)
+    if where == "cron":
         before = timer_hosts.read_crontab()
         after = timer_crontab.without_line(before, home)
         if after == before:
@@ -95,6 +99,20 @@ def _chosen(where: str | None) -> str:
     if where is None:
         raise UsageError("say which timer: --cron, --systemd or --user-systemd")
     return where
+
+
+def _only_one(home: str) -> str:
+    """Return the one timer that looks after this home; raises UsageError where there are several, or none."""
+    found = timer_hosts.installed(home)
+    if len(found) > 1:
+        names = " and ".join(f"--{name}" for name in found)
+        raise UsageError(f"several timers are installed for {home}: say {names}, one after the other")
+    if not found:
+        raise UsageError(
+            f"no timer is installed for {home}, as far as this account can see; set WATCHBELL_HOME for another home, "
+            "or say --cron, --systemd or --user-systemd"
+        )
+    return found[0]
 
 
 def _install_line(settings: Settings, home: str, *, dry_run: bool) -> None:

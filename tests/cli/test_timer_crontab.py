@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from watchbell.errors import UsageError
 from watchbell_cli.timer_crontab import has_line, home_setting, make_line, other_homes, with_line, without_line
+from watchbell_cli.timer_units import SERVICE, Unit, service_text
 
 Run = Callable[..., Any]
 HOME = "/home/ana/.config/watchbell"
@@ -207,6 +208,43 @@ def test_without_cron_or_a_home_one_line_says_what_to_do(
     assert "no crontab on this machine; use --systemd" in cronless.err
 
 
-def test_which_timer_has_to_be_said(watchbell: Run, made_home: Path) -> None:
+def test_which_timer_to_install_has_to_be_said(watchbell: Run, made_home: Path) -> None:
     assert watchbell("timer", "install").code == 2
-    assert watchbell("timer", "remove").code == 2
+
+
+@pytest.fixture
+def users_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this user's units would be; nothing there."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    return tmp_path / "xdg" / "systemd" / "user"
+
+
+def test_remove_takes_the_only_timer_that_is_installed(
+    watchbell: Run, spool: Path, made_home: Path, users_units: Path
+) -> None:
+    spool.write_bytes(CRONTABS["percent"])
+    watchbell("timer", "install", "--cron")
+    assert watchbell("timer", "remove").code == 0
+    assert spool.read_bytes() == CRONTABS["percent"]
+
+
+def test_where_no_timer_is_installed_remove_names_the_choices(
+    watchbell: Run, spool: Path, made_home: Path, users_units: Path
+) -> None:
+    """An error: what is to be done after it, such as an import elsewhere, must not begin."""
+    ended = watchbell("timer", "remove")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert all(text in ended.err for text in (str(made_home), "--cron", "--systemd", "--user-systemd"))
+
+
+def test_where_several_timers_are_installed_remove_names_them_and_takes_none(
+    watchbell: Run, spool: Path, made_home: Path, users_units: Path
+) -> None:
+    watchbell("timer", "install", "--cron")
+    users_units.mkdir(parents=True)
+    unit = Unit(command=("/bin/true",), home=str(made_home), user=None)
+    (users_units / SERVICE).write_text(service_text(unit))
+    before = spool.read_bytes()
+    ended = watchbell("timer", "remove")
+    assert (ended.code, spool.read_bytes()) == (2, before)
+    assert "--cron and --user-systemd" in ended.err

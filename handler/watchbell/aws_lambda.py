@@ -79,7 +79,7 @@ def tick_handler(event: Mapping[str, Any], context: "LambdaContext") -> dict[str
 
 
 def _tick(event: Mapping[str, Any], context: "LambdaContext") -> dict[str, Any]:
-    minute = _minute(event or {})
+    minute = _minute(event if isinstance(event, Mapping) else {})
     try:
         services = _warm.for_tick(os.environ)
         result = run_tick(services, minute, begin(services, threading.Event(), most=_time_left(context)))
@@ -108,6 +108,8 @@ def deliver_handler(event: dict[str, Any], context: "LambdaContext") -> dict[str
 
     Raises WatchbellError when the settings or the store cannot be used at all: then the whole batch comes again.
     """
+    if not (isinstance(event, dict) and event.get("Records")):  # by hand: SQS never sends an empty batch
+        return {"batchItemFailures": []}
     from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 
     logger.append_keys(request_id=context.aws_request_id)

@@ -14,12 +14,12 @@ def floor_minute(instant: datetime) -> datetime:
 
 def format_minute(minute: datetime) -> str:
     """Return `2026-11-22T09:00Z`."""
-    return minute.astimezone(UTC).strftime("%Y-%m-%dT%H:%MZ")
+    return f"{minute.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='minutes')}Z"  # four digits, unlike %Y
 
 
 def format_instant(instant: datetime) -> str:
     """Return `2026-11-22T09:00:07Z`."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def parse_instant(text: str) -> datetime:

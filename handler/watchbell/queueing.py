@@ -49,7 +49,7 @@ class Message:
             raw = json.loads(text)
             message = cls(raw["task_id"], raw["fire_time"], raw["attempt"])
         except (ValueError, TypeError, KeyError, RecursionError) as error:
-            raise UsageError(f"not a message of a tick ({type(error).__name__}): {text[:200]!r}") from None
+            raise UsageError(f"not a message of a tick ({type(error).__name__}): {str(text)[:200]!r}") from None
         # What could name no run is not looked up: among the items of a store there are others than runs.
         names_a_run = is_task_id(message.task_id) and _FIRE_TIME.fullmatch(str(message.fire_time))
         if not names_a_run or type(message.attempt) is not int:

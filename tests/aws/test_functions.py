@@ -48,6 +48,13 @@ def test_one_scheduled_event_ends_in_one_delivered_report(cloud: Cloud, chat_ser
     assert "xoxb-" not in tick.log + deliver.log
 
 
+@pytest.mark.parametrize("event", [None, {}, [], "abc", {"Records": []}])
+def test_an_event_made_by_hand_is_a_tick_of_this_minute_or_an_empty_batch(cloud: Cloud, event: object) -> None:
+    with cloud.function("tick") as tick, cloud.function("deliver") as deliver:
+        assert tick.invoke(event)["exit_code"] == 0
+        assert deliver.invoke(event) == {"batchItemFailures": []}
+
+
 def test_without_a_queue_the_tick_delivers_itself(cloud: Cloud, chat_server: ChatServer) -> None:
     cloud.add(TASK)
     with cloud.function("tick", WATCHBELL_QUEUE_URL="") as tick:

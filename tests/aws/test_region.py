@@ -1,8 +1,10 @@
-"""The region that the AWS clients take."""
+"""The region and the address that the AWS clients take."""
 
 import pytest
+from botocore.config import Config
 
-from watchbell.aws.session import new_session
+from watchbell.aws.session import new_client, new_session
+from watchbell.errors import ConfigError
 
 
 @pytest.fixture(autouse=True)
@@ -26,3 +28,12 @@ def test_of_both_it_is_the_one_that_all_tools_of_aws_read(monkeypatch: pytest.Mo
 
 def test_without_any_there_is_none() -> None:
     assert new_session().region_name is None
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "sqs", "ssm", "secretsmanager"])
+def test_an_address_that_is_none_is_named_with_its_variable(monkeypatch: pytest.MonkeyPatch, service: str) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    variable = f"AWS_ENDPOINT_URL_{'SECRETS_MANAGER' if service == 'secretsmanager' else service.upper()}"
+    monkeypatch.setenv(variable, "localhost:8000")
+    with pytest.raises(ConfigError, match=f"localhost:8000; check {variable} "):
+        new_client(service, Config())

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -464,6 +464,19 @@ class TestTicksAndNotices:
         store.ticks.notice_not_told(notices, START)
         assert store.ticks.notices_to_tell(START + timedelta(minutes=1)) == []
         assert [n.key for n in store.ticks.notices_to_tell(START + timedelta(minutes=6))] == ["source:x"]
+
+    def test_what_one_message_has_no_room_for_stays_owed(self, store: Store) -> None:
+        keys = [f"task:{number}" for number in range(5)]
+        for number, key in enumerate(keys):
+            store.ticks.raise_notice(key, "it failed", START + timedelta(seconds=number))
+        now = START + timedelta(minutes=1)
+        told = [[notice.key for notice in store.ticks.notices_to_tell(now, most=2)] for _ in range(4)]
+        assert told == [keys[:2], keys[2:4], keys[4:], []]
+
+    def test_a_tick_of_a_year_of_three_digits_is_remembered_as_any_other(self, store: Store) -> None:
+        minute = datetime(999, 1, 1, tzinfo=UTC)
+        store.ticks.record(TickRecord(minute=minute, ran_at=at("09:00:03"), timer="cron", machine="one"))
+        assert [record.minute for record in store.ticks.records(at("08:55"))] == [minute]
 
     def test_a_recovery_that_did_not_reach_the_operator_is_owed_again(self, store: Store) -> None:
         store.ticks.raise_notice("source:x", "x is failed", START)

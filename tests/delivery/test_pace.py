@@ -263,14 +263,15 @@ def send_all(provider, chats, credentials):
     return elapsed
 
 
+@pytest.mark.timeout(300)
 def test_three_hundred_sends_through_one_bot_meet_no_429_and_take_little_longer_than_they_must():
-    """60 of them go into one group. Both sides share a clock that runs 15 times faster."""
-    speed, chats = 15.0, [GROUP] * 60 + [str(1000 + number % 60) for number in range(240)]
+    """60 of them go into one group. Both sides share a clock that runs faster."""
+    chats = [GROUP] * 60 + [str(1000 + number % 60) for number in range(240)]
     random.Random(3).shuffle(chats)
-    longest = 1.2 * least(60, (1, 1), (20, 60)) / speed
-    for _ in range(3):  # a machine that is busy elsewhere stalls threads 15 times as long
+    for speed in (15.0, 15.0, 5.0, 2.0):  # a machine that is busy elsewhere stalls threads: less so in a slower time
+        longest = 1.2 * least(60, (1, 1), (20, 60)) / speed
         with ChatServer(rates=speed) as server:
-            provider = Telegram(server.telegram_url, pace=Pace(TELEGRAM, speed=speed, slack_seconds=0.06))
+            provider = Telegram(server.telegram_url, pace=Pace(TELEGRAM, speed=speed, slack_seconds=0.9 / speed))
             elapsed = send_all(provider, chats, {"bot_token": TOKEN})
             stats = server.stats()
         if stats["429s"] == 0 and elapsed <= longest:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from watchbell.aws.session import new_session
+from watchbell.aws.session import new_client
 from watchbell.errors import ConfigError, CredentialError, TryAgain
 
 _CONNECT_SECONDS = 3
@@ -74,7 +74,7 @@ class AwsSecrets:
                     read_timeout=_READ_SECONDS,
                     retries={"mode": "standard", "total_max_attempts": _TRIES},
                 )
-                self._clients[service] = new_session().client(service, config=config)
+                self._clients[service] = new_client(service, config)
             return self._clients[service]
 
 

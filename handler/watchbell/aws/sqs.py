@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from watchbell.aws.session import new_session
+from watchbell.aws.session import new_client
+from watchbell.errors import ConfigError
 from watchbell.queueing import Message
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class SqsQueue:
             log.error(
                 "the queue %s: %s; check WATCHBELL_QUEUE_URL, AWS_REGION and the permission to send", self._url, error
             )
+        except ConfigError as error:
+            log.error("the queue %s: %s", self._url, error)
         except BotoCoreError as error:
             log.error("the queue %s did not answer: %s", self._url, error)
         return left
@@ -67,4 +70,5 @@ class SqsQueue:
         config = Config(
             connect_timeout=3, read_timeout=5, retries={"mode": "standard", "max_attempts": 3}, max_pool_connections=32
         )
-        return new_session().client("sqs", config=config)
+        client: SQSClient = new_client("sqs", config)
+        return client

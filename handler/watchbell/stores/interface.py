@@ -126,6 +126,10 @@ class TickRecord:
     machine: str
 
 
+#: No message has room for more of them; what is left is told a minute later.
+MOST_NOTICES = 100
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """One condition that the operator hears of: once, then daily, then of the recovery."""
@@ -295,8 +299,8 @@ class TickStore(Protocol):
     def clear_notice(self, key: str, now: datetime) -> None:
         """Record that a condition no longer holds; its recovery is told if it was told itself."""
 
-    def notices_to_tell(self, now: datetime) -> list[Notice]:
-        """Return what the operator is owed now, and count it as told for a day."""
+    def notices_to_tell(self, now: datetime, *, most: int = MOST_NOTICES) -> list[Notice]:
+        """Return what the operator is owed now, and count it as told for a day; beyond `most` it stays owed."""
 
     def notice_not_told(self, notices: list[Notice], now: datetime) -> None:
         """Owe these again in a few minutes: the message surely did not arrive."""

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from watchbell.aws.session import new_session
-from watchbell.errors import SourceError
+from watchbell.aws.session import new_client
+from watchbell.errors import ConfigError, SourceError
 from watchbell.reports.sources.http import Deadline
 
 if TYPE_CHECKING:
@@ -99,7 +99,10 @@ def _new_client(region: str | None) -> "CloudWatchClient":
     retries: Any = {"mode": "standard", "total_max_attempts": _TRIES}
     config = Config(connect_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS, retries=retries)
     try:
-        return new_session().client("cloudwatch", region_name=region, config=config)
+        client: CloudWatchClient = new_client("cloudwatch", config, region)
+        return client
+    except ConfigError as error:
+        raise SourceError(str(error)) from None
     except faults.BotoCoreError as error:
         raise SourceError(_what_broke(error)) from None
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from watchbell.aws.session import new_session
+from watchbell.aws import session
 from watchbell.clock import SystemClock
 from watchbell.errors import ConfigError, StoreError, TryAgain
 from watchbell.stores.dynamodb.attributes import Item, from_attributes, to_attributes
@@ -84,7 +84,7 @@ def new_client() -> "DynamoDBClient":
         retries=retries,
         max_pool_connections=_CONNECTIONS,
     )
-    client = new_session().client("dynamodb", config=config)
+    client: DynamoDBClient = session.new_client("dynamodb", config)
     # botocore takes a proxy's page for an empty answer, and that would mean that there are no tasks.
     client.meta.events.register("before-parse.dynamodb", _check_form)
     return client
@@ -222,14 +222,17 @@ class Database:
 
     def due_up_to(self, index: str, bound: str | float) -> list[Item]:
         """Return the keys in all shards of the index `due` or `open` up to a bound: at least one page a shard."""
-        found = self.at_once(lambda shard: self.shard(index, str(shard), bound), range(self.shards))
+        found = self.at_once(lambda shard: list(self.shard(index, str(shard), bound)), range(self.shards))
         return [item for items in found for item in items]
 
-    def shard(self, index: str, shard: str, bound: str | float) -> list[Item]:
-        """Return the keys in one shard of an index up to a bound. The index may lag: look at the items themselves."""
+    def shard(self, index: str, shard: str, bound: str | float) -> Iterator[Item]:
+        """Return the keys in one shard of an index up to a bound, the earliest first, page by page.
+
+        The index may lag: look at the items themselves.
+        """
         table, time = (self.tasks, "next_fire") if index == "due" else (self.runs, "wake_at")
         condition = f"{index}_shard = :shard AND {time} <= :bound"
-        return list(self.query(table, condition, {"shard": shard, "bound": bound}, IndexName=index))
+        return self.query(table, condition, {"shard": shard, "bound": bound}, IndexName=index)
 
     def at_once(self, call: Callable[[_Argument], _Answer], arguments: Iterable[_Argument]) -> list[_Answer]:
         """Make several calls side by side; return the answers in order."""

@@ -75,7 +75,7 @@ class Ledger:
         return [run_of(item) for item in page[:limit]]
 
     def _newest_first(self, task_id: str, before: datetime | None, limit: int) -> Iterator[Item]:
-        last = LAST_RUN if before is None else f"{before:%Y-%m-%dT%H:%M}~"
+        last = LAST_RUN if before is None else f"{format_minute(before)[:-1]}~"
         return self._database.query(
             self._database.runs,
             "task_id = :task AND fire_time BETWEEN :first AND :last",

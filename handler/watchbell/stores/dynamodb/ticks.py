@@ -3,13 +3,14 @@
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import islice
 
 from watchbell.errors import TryAgain
 from watchbell.instants import epoch_seconds, format_minute, from_epoch_seconds, parse_instant
 from watchbell.stores.dynamodb.attributes import Item
 from watchbell.stores.dynamodb.connection import ConditionFailed, Database
 from watchbell.stores.dynamodb.items import run_key
-from watchbell.stores.interface import Notice, TickRecord
+from watchbell.stores.interface import MOST_NOTICES, Notice, TickRecord
 from watchbell.timers import machine_name
 
 TICKS = "#ticks"
@@ -94,15 +95,23 @@ class DynamoTicks:
 
         self._change(key, change)
 
-    def notices_to_tell(self, now: datetime) -> list[Notice]:
+    def notices_to_tell(self, now: datetime, *, most: int = MOST_NOTICES) -> list[Notice]:
         at = epoch_seconds(now)
-        told: list[Notice] = []
-        for found in self._database.shard("open", NOTICES_SHARD, at):
-            notice = self._change(found["fire_time"], lambda notice: _told(notice, at))
-            # Whoever wrote that it is told tells it: what is returned is how it was before.
-            if notice is not None and notice["raised_at"] >= at - _FORGET and _is_to_tell(notice, at):
-                told.append(_notice(notice))
+        keys = [found["fire_time"] for found in islice(self._database.shard("open", NOTICES_SHARD, at), most)]
+        # Whoever wrote that it is told tells it: what is returned is how it was before.
+        before = self._database.at_once(lambda key: self._take(key, at), keys)
+        told = [
+            _notice(notice)
+            for notice in before
+            if notice is not None and notice["raised_at"] >= at - _FORGET and _is_to_tell(notice, at)
+        ]
         return sorted(told, key=lambda notice: (notice.since, notice.key))
+
+    def _take(self, key: str, at: float) -> Item | None:
+        try:
+            return self._change(key, lambda notice: _told(notice, at))
+        except TryAgain:
+            return None  # it stays owed, and keeps nobody from hearing of the others
 
     def notice_not_told(self, notices: list[Notice], now: datetime) -> None:
         at = epoch_seconds(now) + _SOON
@@ -194,4 +203,4 @@ def _notice(item: Item) -> Notice:
 
 
 def _instant_key(instant: datetime) -> str:
-    return f"{instant:%Y-%m-%dT%H:%M:%S.%f}"
+    return instant.replace(tzinfo=None).isoformat(timespec="microseconds")

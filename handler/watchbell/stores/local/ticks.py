@@ -4,7 +4,7 @@ import sqlite3
 from datetime import datetime
 
 from watchbell.instants import epoch_minute, epoch_seconds, from_epoch_minute, from_epoch_seconds
-from watchbell.stores.interface import Notice, TickRecord
+from watchbell.stores.interface import MOST_NOTICES, Notice, TickRecord
 from watchbell.stores.local.database import Database
 from watchbell.timers import machine_name
 
@@ -84,7 +84,7 @@ class LocalTicks:
                 (epoch_seconds(now), key),
             )
 
-    def notices_to_tell(self, now: datetime) -> list[Notice]:
+    def notices_to_tell(self, now: datetime, *, most: int = MOST_NOTICES) -> list[Notice]:
         at = epoch_seconds(now)
         if not self._exists("SELECT 1 FROM notices WHERE tell_at <= ? LIMIT 1", at):
             return []
@@ -92,12 +92,12 @@ class LocalTicks:
             # Nobody has seen these for long: a source or a task that is no longer there.
             connection.execute("DELETE FROM notices WHERE raised_at < ?", (at - _FORGET,))
             rows = connection.execute(
-                "SELECT * FROM notices WHERE tell_at <= ? ORDER BY since_at, key", (at,)
+                "SELECT * FROM notices WHERE tell_at <= ? ORDER BY since_at, key LIMIT ?", (at, most)
             ).fetchall()
-            connection.execute(
+            connection.executemany(
                 "UPDATE notices SET told = holds, told_at = :at, tell_at = CASE WHEN holds THEN :at + :day END"
-                " WHERE tell_at <= :at",
-                {"at": at, "day": _DAY},
+                " WHERE key = :key",
+                [{"at": at, "day": _DAY, "key": row["key"]} for row in rows],
             )
         return [_notice(row) for row in rows]
 

@@ -13,12 +13,14 @@ Sparse index `open`: `open_shard`, `wake_at`.
 Everything that is settled carries `expires_at`, in seconds: from then on DynamoDB deletes it when it likes.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from watchbell.errors import ConfigError
+from watchbell.clock import SystemClock
+from watchbell.errors import ConfigError, TryAgain
 from watchbell.stores.dynamodb.attributes import from_attributes, to_attributes
 from watchbell.stores.dynamodb.connection import DEFAULT_SHARDS, META, SCHEMA_VERSION, new_client
 from watchbell.stores.dynamodb.faults import code_of, part_of, translated
@@ -28,6 +30,14 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 TTL = "expires_at"
+#: How long a table may take to be there, and then to have backups; AWS makes those only after the table.
+_TABLE_TRIES, _TABLE_PAUSE = 120, 1.0
+_BACKUP_TRIES, _BACKUP_PAUSE = 13, 5.0
+_USABLE = ("ACTIVE", "UPDATING")
+#: What AWS says about the backups of a table that it has only just made.
+_NO_BACKUPS_YET = ("ContinuousBackupsUnavailableException", "TableNotFoundException")
+
+Pause = Callable[[float], object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +50,10 @@ class Table:
     index_key: tuple[tuple[str, str], ...]
 
     def create(self, name: str) -> dict[str, Any]:
-        """Return the request that makes it: paid for by what is used, not to be deleted by mistake."""
+        """Return the request that makes it: paid for by what is used, not to be deleted by mistake.
+
+        It names no key: every table is encrypted, and only DynamoDB's own key costs nothing.
+        """
         return {
             "TableName": name,
             "AttributeDefinitions": self.attributes,
@@ -82,26 +95,30 @@ TABLES = (
 )
 
 
+def _pause(seconds: float) -> None:
+    SystemClock().wait(threading.Event(), seconds)
+
+
 def create_or_upgrade(
-    prefix: str, *, client: "DynamoDBClient | None" = None, shards: int = DEFAULT_SHARDS
+    prefix: str,
+    *,
+    client: "DynamoDBClient | None" = None,
+    shards: int = DEFAULT_SHARDS,
+    pause: Pause = _pause,
 ) -> list[str]:
     """Make the tables, or what they lack; return what was done, a line each (empty: all was well).
 
-    Safe to repeat and to interrupt. `shards` counts only for new tables. Raises StoreError, TryAgain, or ConfigError
-    for tables of a newer schema, which are left as they are.
+    Safe to repeat, to interrupt, and to do twice at once. `shards` counts only for new tables. Raises StoreError,
+    TryAgain, or ConfigError for tables of a newer schema, which are left as they are.
     """
     with _asking(prefix, client) as asked:
         done: list[str] = []
         for table in TABLES:
             name = f"{prefix}-{table.suffix}"
-            found = _describe(asked, name)
-            if found is None:
-                asked.create_table(**table.create(name))
-                asked.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
-                done.append(f"made the table {name}")
-            else:
-                done += _add_index(asked, table, name, found)
-            done += _set_expiry(asked, name) + _keep_backups(asked, name)
+            done += _make(asked, table, name)
+            found = _when_usable(asked, name, pause)
+            done += _add_index(asked, table, name, found)
+            done += _set_expiry(asked, name) + _keep_backups(asked, name, pause)
         done += _write_schema(asked, f"{prefix}-runs", shards)
     return done
 
@@ -110,19 +127,21 @@ def check(prefix: str, *, client: "DynamoDBClient | None" = None) -> list[str]:
     """Return what is wrong with the tables, a line each; raises StoreError or TryAgain where they cannot be asked."""
     with _asking(prefix, client) as asked:
         problems: list[str] = []
+        without_backups: list[str] = []
         for table in TABLES:
             name = f"{prefix}-{table.suffix}"
             found = _describe(asked, name)
-            problems += (
-                [f"there is no table {name}; run `watchbell store create`"]
-                if found is None
-                else _wrong_with(asked, table, name, found)
-            )
+            if found is None:
+                problems.append(f"there is no table {name}; run `watchbell store create`")
+                continue
+            problems += _wrong_with(asked, table, name, found)
+            if _has_backups(asked, name) is False:
+                without_backups.append(f"{name}: point-in-time recovery is off; run `watchbell store create`")
         if not problems:
             schema = _meta(asked, f"{prefix}-runs").get("schema", SCHEMA_VERSION)
             if schema > SCHEMA_VERSION:
                 problems.append(_too_new(prefix, schema))
-    return problems
+    return problems + without_backups
 
 
 def _wrong_with(client: "DynamoDBClient", table: Table, name: str, found: Any) -> list[str]:
@@ -137,7 +156,7 @@ def _wrong_with(client: "DynamoDBClient", table: Table, name: str, found: Any) -
         problems.append(f"{name}: the key of the index {table.index} is {_words(_keys(index))}; it must be {wanted}")
     elif index.get("IndexStatus", "ACTIVE") != "ACTIVE":
         problems.append(f"{name}: the index {table.index} is {index['IndexStatus'].lower()}; wait until it is active")
-    if found["TableStatus"] not in ("ACTIVE", "UPDATING"):
+    if found["TableStatus"] not in _USABLE:
         problems.append(f"{name} is {found['TableStatus'].lower()}; wait until it is active")
     if _expiry(client, name) != TTL:
         problems.append(f"{name}: nothing expires by the attribute {TTL}; run `watchbell store create`")
@@ -162,6 +181,28 @@ def _describe(client: "DynamoDBClient", name: str) -> Any:
         return None
 
 
+def _make(client: "DynamoDBClient", table: Table, name: str) -> list[str]:
+    """Ask for the table unless it is there; it need not be usable yet."""
+    if _describe(client, name) is not None:
+        return []
+    try:
+        client.create_table(**table.create(name))
+    except client.exceptions.ResourceInUseException:
+        return []  # somebody else has begun to make it, or an earlier one is still being deleted
+    return [f"made the table {name}"]
+
+
+def _when_usable(client: "DynamoDBClient", name: str, pause: Pause) -> Any:
+    """Return the table's description once it can be used; raises TryAgain when that takes minutes."""
+    for _ in range(_TABLE_TRIES):
+        found = _describe(client, name)
+        if found is not None and found["TableStatus"] in _USABLE:
+            return found
+        pause(_TABLE_PAUSE)
+    state = "not there" if found is None else found["TableStatus"].lower()
+    raise TryAgain(f"the table {name} is still {state}; run `watchbell store create` again in a few minutes")
+
+
 def _add_index(client: "DynamoDBClient", table: Table, name: str, found: Any) -> list[str]:
     if _index_of(found, table) is not None:
         return []
@@ -172,9 +213,16 @@ def _add_index(client: "DynamoDBClient", table: Table, name: str, found: Any) ->
 
 
 def _set_expiry(client: "DynamoDBClient", name: str) -> list[str]:
+    from botocore.exceptions import ClientError
+
     if _expiry(client, name) == TTL:
         return []
-    client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL})
+    try:
+        client.update_time_to_live(TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL})
+    except ClientError:
+        if _expiry(client, name) != TTL:  # else somebody else was quicker
+            raise
+        return []
     return [f"{name}: what is past its time expires by the attribute {TTL}"]
 
 
@@ -183,24 +231,42 @@ def _expiry(client: "DynamoDBClient", name: str) -> str | None:
     return found.get("AttributeName") if found["TimeToLiveStatus"] in ("ENABLED", "ENABLING") else None
 
 
-def _keep_backups(client: "DynamoDBClient", name: str) -> list[str]:
-    """Switch point-in-time recovery on, where there is such a thing (DynamoDB Local has none)."""
+def _keep_backups(client: "DynamoDBClient", name: str, pause: Pause) -> list[str]:
+    """Switch point-in-time recovery on, where there is such a thing."""
+    from botocore.exceptions import ClientError
+
+    again = "run `watchbell store create` again"
+    for attempt in range(_BACKUP_TRIES):
+        if attempt:
+            pause(_BACKUP_PAUSE)
+        try:
+            if _has_backups(client, name) is not False:
+                return []
+            client.update_continuous_backups(
+                TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
+            )
+            return [f"{name}: point-in-time recovery is on"]
+        except ClientError as error:
+            if code_of(error) == "AccessDeniedException":
+                again += " with the permissions of infra/iam/operator.json"
+                break
+            if code_of(error) not in _NO_BACKUPS_YET:
+                raise
+    return [f"{name}: point-in-time recovery is not switched on; {again}"]
+
+
+def _has_backups(client: "DynamoDBClient", name: str) -> bool | None:
+    """Say whether point-in-time recovery is on; None where there is no such thing, as in DynamoDB Local."""
     from botocore.exceptions import ClientError
 
     try:
-        found = client.describe_continuous_backups(TableName=name)["ContinuousBackupsDescription"]
-        if found.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus") == "ENABLED":
-            return []
-        client.update_continuous_backups(
-            TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
-        )
+        answer = client.describe_continuous_backups(TableName=name)
     except ClientError as error:
         if code_of(error) == "UnknownOperationException":
-            return []
-        if code_of(error) in ("AccessDeniedException", "ContinuousBackupsUnavailableException"):
-            return [f"{name}: point-in-time recovery is not switched on ({code_of(error)})"]
+            return None
         raise
-    return [f"{name}: point-in-time recovery is on"]
+    found = part_of(answer, "ContinuousBackupsDescription")
+    return bool(found.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus") == "ENABLED")
 
 
 def _write_schema(client: "DynamoDBClient", runs: str, shards: int) -> list[str]:

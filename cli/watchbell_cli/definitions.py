@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from watchbell.delivery.place import wrong_place
 from watchbell.errors import TaskError, UsageError
 from watchbell.instants import format_instant
-from watchbell.secrets.redaction import is_credential_key
+from watchbell.secrets.redaction import is_credential_key, redact
 from watchbell.tasks import Target, Task, WindowRule, task_from_json
 from watchbell_cli.options import parse_params
 
@@ -98,6 +99,9 @@ def checked_task(raw: Mapping[str, Any]) -> Task:
         raise UsageError("one of the values is not UTF-8 text") from None
     except (ValueError, RecursionError) as error:
         raise UsageError(f"--param: {error}") from None
+    for position, target in enumerate(task.targets):
+        if wrong := wrong_place(target):
+            raise UsageError(f"{'--target' if position else '--chat-id'}: {redact(str(target))}: {wrong}")
     return task
 
 

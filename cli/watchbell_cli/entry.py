@@ -6,6 +6,7 @@ import sys
 
 def run() -> None:
     """Run the command line and exit with its code."""
+    _open_missing_streams()
     arguments = sys.argv[1:]
     if arguments == ["tick"] or (arguments[:2] == ["tick", "--metrics-file"] and len(arguments) == 3):
         from watchbell.idle import is_idle, tells_others
@@ -17,6 +18,13 @@ def run() -> None:
     from watchbell_cli.main import main
 
     main(sys.argv[1:])
+
+
+def _open_missing_streams() -> None:
+    """Give each standard stream that the caller has closed an end: Python has None in its place."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123  it stays open, and pathlib costs time
 
 
 def _tell_others(metrics_file: str | None = None) -> None:

@@ -46,7 +46,8 @@ from watchbell.services import Limits, Services, SharedSeat
 from watchbell.stores.interface import Run
 from watchbell.tasks import Target, Task
 
-_TARGETS_AT_ONCE = 8
+#: Threads that wait for one slow provider must not hold up the others.
+_TARGETS_AT_ONCE = 64
 _TRIES_IN_ONE_TICK = 4
 
 

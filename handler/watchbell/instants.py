@@ -32,7 +32,9 @@ def parse_instant(text: str) -> datetime:
     except ValueError:
         raise ValueError(f"{text!r} is not an instant such as 2026-11-22T09:00Z") from None
     if instant.tzinfo is None:
-        raise ValueError(f"{text!r} has no zone: write {text.strip()}Z for UTC")
+        day = text.strip().rstrip("zZ")
+        whole = f"{day}T00:00" if len(day) == len("2026-11-22") else text.strip()
+        raise ValueError(f"{text!r} has no zone: write {whole}Z for UTC")
     try:
         return instant.astimezone(UTC)
     except OverflowError:

@@ -173,3 +173,32 @@ def test_a_home_that_cannot_be_made_is_one_line_and_exit_code_3(watchbell: Run, 
     ended = watchbell(*DAILY, "--provider", "console")
     assert ended.code == 3
     assert str(home) in ended.err
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("slack:https://hooks.slack.com/services/T0000/B0000/s3cr3tpartofit", "a channel id looks like C0123ABCD"),
+        ("telegram:123456789:AAHs3cr3ts3cr3ts3cr3ts3cr3ts3cr3tsec", "a chat id is a number"),
+        ("discord:https://discord.com/api/webhooks/110000000000000001/s3cr3tpart", "a channel id is a number"),
+        ("slack:C1/", "a thread is written"),
+        ("telegram:-100123/abc", "a topic is written"),
+    ],
+)
+def test_a_place_where_nothing_can_arrive_is_refused_and_a_secret_in_it_not_repeated(
+    watchbell: Run, home: Path, target: str, words: str
+) -> None:
+    provider, _, chat_id = target.partition(":")
+    for option in (("--provider", "console", "--target", target), ("--provider", provider, "--chat-id", chat_id)):
+        ended = watchbell(*DAILY, *option)
+        assert (ended.code, words in ended.err) == (2, True)
+        assert "s3cr3t" not in ended.err
+    assert not home.exists()
+
+
+def test_a_name_that_another_task_has_is_warned_of(watchbell: Run) -> None:
+    first = watchbell(*DAILY, "--provider", "console", "--name", "digest", "--json").json["id"]
+    again = watchbell(*DAILY, "--provider", "console", "--name", "digest")
+    assert again.code == 0
+    assert f"{first} has the same name" in again.err
+    assert "same name" not in watchbell(*DAILY, "--provider", "console").err

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -203,3 +204,17 @@ def test_json_output_is_json_even_for_hostile_text(watchbell: Run, add: Run) -> 
     assert out.isascii()
     assert "\x1b" not in out
     assert json.loads(out)[0]["params"]["x"] == "\x1b[2J\u202e"
+
+
+@pytest.mark.parametrize(
+    ("closing", "code"),
+    [("cron list >&-", 0), ("cron import - <&-", 2), ("alerts record <&-", 2), ("shell <&-", 0), ("doctor 2>&-", 3)],
+)
+def test_a_stream_that_the_caller_has_closed_is_an_empty_one(
+    watchbell: Run, add: Callable[..., str], closing: str, code: int
+) -> None:
+    add()
+    arguments, redirection = closing.rsplit(" ", 1)
+    line = f"{shlex.join(command(*arguments.split()))} {redirection}"
+    ended = subprocess.run(["/bin/sh", "-c", line], env=os.environ, capture_output=True, text=True, check=False)
+    assert (ended.returncode, "bug" in ended.stderr) == (code, False)

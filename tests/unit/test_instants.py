@@ -58,3 +58,16 @@ def test_offsets_are_turned_into_utc(text: str, minute: str) -> None:
 def test_what_cannot_be_read_is_refused_with_the_reason(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         parse_instant(text)
+
+
+@pytest.mark.parametrize("text", ["2026-12-01", "2026-12-01Z", " 2026-12-01 "])
+def test_a_day_without_a_time_is_refused_with_a_hint_that_works(text: str) -> None:
+    with pytest.raises(ValueError, match="write 2026-12-01T00:00Z for UTC"):
+        parse_instant(text)
+    assert format_instant(parse_instant("2026-12-01T00:00Z")) == "2026-12-01T00:00:00Z"
+
+
+def test_years_are_written_with_four_digits() -> None:
+    minute = datetime(999, 1, 1, tzinfo=UTC)
+    assert format_minute(minute) == "0999-01-01T00:00Z"
+    assert parse_instant(format_instant(minute)) == minute

@@ -6,10 +6,9 @@ from datetime import datetime, timedelta
 from watchbell.checkup.checks import CONFIG, DELIVERY, STORE, Check, count, named, ok, problem, warning
 from watchbell.claims import Status
 from watchbell.deliveries import FIRST_IMAGE
-from watchbell.delivery.interface import Refused
-from watchbell.delivery.place import discord_place, is_webhook, slack_place, telegram_place
+from watchbell.delivery.place import wrong_place
 from watchbell.stores.interface import Run, Store
-from watchbell.tasks import Target, Task
+from watchbell.tasks import Task
 
 #: So many runs of a task are looked at, and so many in a row make a pattern.
 LOOKED_AT = 20
@@ -17,7 +16,6 @@ IN_A_ROW = 3
 PATIENCE = timedelta(hours=1)
 LEASE_SKEW = timedelta(seconds=60)
 _NOT_WELL = {Status.FAILED, Status.PARTIAL}
-_PLACES = {"slack": slack_place, "telegram": telegram_place, "discord": discord_place}
 
 
 def check_tasks(store: Store) -> Iterator[Check]:
@@ -57,17 +55,10 @@ def _never_fire(store: Store, tasks: Iterable[Task]) -> Iterator[Check]:
 def _no_places(tasks: Iterable[Task]) -> Iterator[Check]:
     for task in active(tasks):
         for target in task.targets:
-            wrong = _wrong_place(target)
+            wrong = wrong_place(target)
             if wrong:
                 advice = f"watchbell cron edit {task.id}"
                 yield problem("targets", f"{_name(task)} can never reach {target}: {wrong}", advice, DELIVERY)
-
-
-def _wrong_place(target: Target) -> str:
-    if target.provider not in _PLACES or (is_webhook(target.chat_id) and target.provider != "telegram"):
-        return ""
-    place = _PLACES[target.provider](target.chat_id)
-    return place.error if isinstance(place, Refused) else ""
 
 
 def check_runs(store: Store, now: datetime) -> Iterator[Check]:

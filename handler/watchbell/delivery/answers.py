@@ -61,7 +61,9 @@ class Answer:
 
 def rate_limited(provider: str, answer: Answer, in_body: object = None) -> NotSent:
     """Return the outcome of a 429, whoever on the way sent it."""
-    return NotSent(f"{provider}: too many messages", retry_after=answer.retry_after(in_body))
+    wait = answer.retry_after(in_body)
+    when = "" if wait is None else f", again in {wait:g} s at the earliest"
+    return NotSent(f"{provider}: too many messages{when}", retry_after=wait)
 
 
 def told(provider: str, meaning: Meaning, said: str) -> Outcome:

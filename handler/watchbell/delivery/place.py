@@ -49,6 +49,14 @@ def discord_place(chat_id: str) -> Place | Refused:
     return Place(chat_id)
 
 
+def wrong_place(target: Target) -> str:
+    """Return why nothing can ever arrive at a target, empty where something might."""
+    if target.provider not in _PLACES or (is_webhook(target.chat_id) and target.provider != "telegram"):
+        return ""
+    place = _PLACES[target.provider](target.chat_id)
+    return place.error if isinstance(place, Refused) else ""
+
+
 def is_webhook(chat_id: str) -> bool:
     """Say whether the chat id is `webhook` or `webhook/NAME`."""
     return chat_id == WEBHOOK or chat_id.startswith(f"{WEBHOOK}/")
@@ -57,6 +65,9 @@ def is_webhook(chat_id: str) -> bool:
 def webhook_name(chat_id: str) -> str:
     """Return which of several webhooks is meant; empty for the only one."""
     return chat_id.partition("/")[2]
+
+
+_PLACES = {"slack": slack_place, "telegram": telegram_place, "discord": discord_place}
 
 
 def weaker_promise(target: Target) -> str | None:

@@ -49,7 +49,7 @@ def address(credentials: Mapping[str, str]) -> str | Refused:
     except (httpx.InvalidURL, ValueError):
         parsed = httpx.URL("")
     if parsed.scheme not in ("https", "http") or not parsed.host or parsed.path in ("", "/"):
-        return Refused(f"{NAME}: the URL should look like https://hooks.slack.com/services/…: store it again")
+        return Refused(f"{NAME}: the URL should be one of hooks.slack.com, as Slack shows it: store it again")
     return url
 
 

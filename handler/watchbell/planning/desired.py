@@ -12,9 +12,10 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
+from watchbell.delivery.place import wrong_place
 from watchbell.errors import TaskError
 from watchbell.instants import format_instant
-from watchbell.secrets.redaction import MASK, is_credential_key
+from watchbell.secrets.redaction import MASK, is_credential_key, redact
 from watchbell.tasks import Task, json_type, task_from_json
 
 Raw = dict[str, Any]
@@ -114,7 +115,9 @@ def _change_of(entry: Any, stored: "_Stored", path: str, mark: str, now: datetim
         raise TaskError(f"{old['id']} belongs to another set of tasks ({owner}); remove it there first", path=path)
     new = _composed(wanted, old, stored, now) | {MANAGED_BY: mark}
     new["params"] = unmasked(new.get("params", {}), (old or {}).get("params"), f"{path}.params")
-    task_from_json(new, path=path)
+    for target in task_from_json(new, path=path).targets:
+        if wrong := wrong_place(target):
+            raise TaskError(f"{redact(str(target))}: {wrong}", path=f"{path}.targets")
     change = change_between("change" if old is not None else "add", old, new)
     return change if is_other(change) else change_between("keep", old, old)
 

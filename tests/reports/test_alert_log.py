@@ -188,21 +188,58 @@ def test_a_resolved_heartbeat_is_no_heartbeat(path):
 
 
 @pytest.mark.parametrize(
-    ("beats", "since", "detail"),
+    ("beats", "since", "then"),
     [
-        ((-2, 2, 6, 10, 14, 18), None, "between 2026-11-22T05:00Z and 2026-11-22T09:00Z"),  # 20 h, until the end
-        ((-2, 2, 6, 10, 14, 18, 20.5), at(20.5), "between 2026-11-22T05:00Z and 2026-11-22T05:30Z"),
-        ((-2, 2, 6, 10, 14, 18, 20.5, 23), at(20.5), "between 2026-11-22T05:00Z and 2026-11-22T05:30Z"),
+        ((-2, 2, 6, 10, 14, 18), None, "no heartbeat has come since"),  # 20 h, until the end
+        ((-2, 2, 6, 10, 14, 18, 20.5), at(20.5), "the next heartbeat came at 2026-11-22T05:30Z"),
+        ((-2, 2, 6, 10, 14, 18, 20.5, 23), at(20.5), "the next heartbeat came at 2026-11-22T05:30Z"),
     ],
 )
-def test_after_a_heartbeat_was_resolved_nobody_watched_until_the_next_one(path, beats, since, detail):
+def test_after_a_heartbeat_was_resolved_nobody_watched_until_the_next_one(path, beats, since, then):
     for hour in beats:
-        append(path, payload(alert("Watchdog", start=-100)), at(hour))
-    append(path, payload(alert("Watchdog", start=-100, end=20)), at(20.1))
+        append(path, payload(alert("Watchdog", start=-100, cluster="us")), at(hour))
+    append(path, payload(alert("Watchdog", start=-100, end=20, cluster="us")), at(20.1))
     evidence = read(path)
     assert (evidence.coverage.status, evidence.covered_from) == (CoverageStatus.UNPROVEN, since)
-    assert f"no heartbeat {detail}" in evidence.coverage.detail
+    assert evidence.coverage.detail == f"Watchdog cluster=us was resolved at 2026-11-22T05:00Z; {then}"
     assert read(path, at(1), at(19)).coverage.status is CoverageStatus.OK, "before that all was well"
+
+
+MINUTE = 1 / 60
+
+
+@pytest.mark.parametrize("others", [{"name": "DeadMansSwitch"}, {"cluster": "eu"}], ids=["renamed", "relabelled"])
+@pytest.mark.parametrize("told", [1.5, 6], ids=["before the end of the old", "with it"])
+def test_a_heartbeat_whose_place_another_took_has_not_stopped(watched, others, told):
+    append(watched, payload(alert(**{"name": "Watchdog", "start": 20 + MINUTE} | others)), at(20 + told * MINUTE))
+    append(watched, payload(alert("Watchdog", start=-100, end=20 + 5 * MINUTE)), at(20 + 6 * MINUTE))
+    assert read(watched).coverage.status is CoverageStatus.OK
+
+
+@pytest.mark.parametrize(
+    ("begun", "ended"),
+    [
+        (-100, None),  # of another cluster, which tells nothing of this one
+        (19.5, None),
+        (20 + 6 * MINUTE, None),  # back after the stop, under another name
+        (20 + MINUTE, 20 + 5 * MINUTE),  # a Prometheus with two of them crashed soon after its start
+    ],
+)
+def test_another_heartbeat_takes_no_place_unless_it_began_shortly_before_and_goes_on(watched, begun, ended):
+    append(watched, payload(alert("DeadMan", start=begun)), at(max(begun, 20)))
+    append(watched, payload(alert("Watchdog", start=-100, end=20 + 5 * MINUTE)), at(20 + 7 * MINUTE))
+    if ended:
+        append(watched, payload(alert("DeadMan", start=begun, end=ended)), at(20 + 7 * MINUTE))
+    assert read(watched).coverage.status is CoverageStatus.UNPROVEN
+
+
+def test_two_heartbeats_of_one_prometheus_that_stop_soon_after_it_began_leave_nobody(path):
+    for hour in (-4, 0, 4, 8, 12, 16, 20):
+        append(path, payload(alert("Watchdog", start=-100, cluster="old")), at(hour))
+    for name, end in (("Watchdog", 20.08), ("DeadMan", 20.09)):
+        append(path, payload(alert(name, start=20.01)), at(20.02))
+        append(path, payload(alert(name, start=20.01, end=end)), at(20.15))
+    assert "was resolved at 2026-11-22T05:05Z; no heartbeat has come since" in read(path).coverage.detail
 
 
 def test_a_torn_last_line_is_left_out_and_said(watched):

@@ -6,7 +6,8 @@ payload counts as received at the latest instant that its alerts name.
 Absence of alerts proves nothing, so the file must show a heartbeat: an always-firing alert such as Watchdog, again and
 again, never further apart than `max_gap`. Alertmanager repeats a firing alert after `repeat_interval` (4 h unless
 changed) plus at most one `group_interval` (5 m), hence the default of 5 hours. A heartbeat that is resolved says that
-Prometheus has stopped: from then until the next one nobody watched.
+Prometheus has stopped: from then until the next one nobody watched, unless another heartbeat began shortly before,
+as where the rule or its labels were changed.
 
 Nor do heartbeats prove anything where the file itself shows that something is missing: a line that cannot be read, a
 payload that the receiver refused (`{"received_at": INSTANT, "refused": REASON}`), or one that Alertmanager cut down to
@@ -27,6 +28,7 @@ from watchbell.atomic_file import sync_folder
 from watchbell.errors import StoreError, UsageError
 from watchbell.instants import format_instant, format_minute
 from watchbell.reports.interface import Coverage, CoverageStatus, Episode, Evidence
+from watchbell.reports.sources.alert_log_beats import Heartbeats, LabelKey
 from watchbell.reports.sources.alert_log_flaws import Flaw, Flaws
 from watchbell.reports.sources.alert_log_lines import (
     Alert,
@@ -43,8 +45,6 @@ MAX_GAP = timedelta(hours=5)
 #: An alert without news for this long is taken for gone; no `repeat_interval` in use comes near.
 LOOK_BACK = timedelta(days=7)
 MAX_LINE_BYTES = 16 * 1024 * 1024
-
-LabelKey = tuple[tuple[str, str], ...]
 
 
 def append(path: Path, payload: object, received_at: datetime) -> int:
@@ -111,8 +111,8 @@ class AlertLog:
         return self._judge(story, start, end)
 
     def _judge(self, story: "_Story", start: datetime, end: datetime) -> Evidence:
-        covered_from, gap = _coverage(story, start, end, self._max_gap)
-        beats = [beat for beat in story.beats if beat < end]
+        covered_from, gap = story.heard.coverage(start, end, self._max_gap)
+        beats = [beat for beat in story.heard.beats if beat < end]
         age = (end - max(beats)).total_seconds() if beats else None
         reasons = [self._without_proof(story, gap)] if gap else []
         if flaw := story.flaws.first():
@@ -127,12 +127,12 @@ class AlertLog:
         return self._evidence(status, detail, age_seconds=age, **found)
 
     def _without_proof(self, story: "_Story", gap: str) -> str:
-        hours = f"{self._max_gap.total_seconds() / 3600:g} h"
         if not story.count:
             return f"{self._path} has no recent entry; is Alertmanager's webhook set up?"
-        if not story.beats:
+        if not story.heard.beats:
+            hours = f"{self._max_gap.total_seconds() / 3600:g} h"
             return "no heartbeat: route an always-firing alert such as Watchdog here, repeated at least every " + hours
-        return f"no heartbeat {gap} (at most {hours} apart is proof)"
+        return gap
 
     def _evidence(
         self, status: CoverageStatus, detail: str, *, age_seconds: float | None = None, **found: Any
@@ -159,8 +159,7 @@ class _Story:
     heartbeats: Collection[str]
     flaws: Flaws
     lives: dict[LabelKey, dict[datetime, _Life]] = field(default_factory=dict)
-    beats: list[datetime] = field(default_factory=list)
-    stops: list[datetime] = field(default_factory=list)  # when Alertmanager missed a heartbeat
+    heard: Heartbeats = field(default_factory=Heartbeats)
     torn: int = 0
     count: int = 0
 
@@ -210,10 +209,7 @@ class _Story:
 
     def _tell(self, alert: "Alert", received: datetime) -> None:
         if is_heartbeat(alert.labels, self.heartbeats):
-            if alert.end is None:
-                self.beats.append(received)
-            else:
-                self.stops.append(min(alert.end, received))
+            self.heard.add(alert, received)
             return
         lives = self.lives.setdefault(tuple(sorted(alert.labels.items())), {})
         life = lives.setdefault(alert.start, _Life(None, alert.annotations))
@@ -231,30 +227,6 @@ class _Story:
                     over = None if over is None or over > end else over
                     found.append(Episode(labels=dict(key), start=begin, end=over, annotations=lives[begin].annotations))
         return tuple(sorted(found, key=lambda episode: (episode.start, sorted(episode.labels.items()))))
-
-
-def _coverage(story: _Story, start: datetime, end: datetime, max_gap: timedelta) -> tuple[datetime | None, str]:
-    """Return since when heartbeats prove that someone watched until `end`, and the gap that spoils [start, end)."""
-    relevant = sorted(beat for beat in story.beats if beat >= start - max_gap)
-    covered_from: datetime | None = None
-    gap = ""
-    before: datetime | None = None
-    for beat in [*relevant, None]:
-        following = beat or end
-        if before is None:
-            covered_from = following if following > start else start
-            gap = f"before {format_minute(following)}" if following > start else ""
-        else:
-            stop = min((one for one in story.stops if before <= one < following), default=None)
-            silent_from = before if stop is None else stop
-            is_gap = stop is not None or following - before > max_gap
-            if is_gap and silent_from < end and following > start:
-                covered_from = following
-                gap = f"between {format_minute(silent_from)} and {format_minute(following)}"
-        before = following
-    if not gap and not any(beat >= start for beat in relevant):
-        return None, "in the window itself, let it be repeated more often"
-    return (covered_from if covered_from and covered_from < end else None), gap
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

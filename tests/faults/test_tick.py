@@ -370,7 +370,7 @@ def test_an_old_owner_that_loses_its_run_in_the_middle_of_a_send_leaves_the_reco
     ("outcomes", "status"),
     [
         ([], Status.ABANDONED),
-        (["not_sent"], Status.ABANDONED),
+        (["not_sent"], Status.FAILED),
         ([None], Status.UNKNOWN),
         (["delivered"], Status.SUCCESS),
     ],
@@ -404,3 +404,24 @@ def test_an_interrupted_run_by_hand_is_told_for_what_it_is_and_never_repeated(
     assert (found.status, found.wake_at, scene.slack.sends) == (status, None, [])
     scene.tick("09:00")
     assert scene.run("09:00").status is Status.SUCCESS, "it takes no fire time of the schedule"
+
+
+def test_a_provider_that_hangs_holds_up_no_target_of_another_however_many_it_has(scene: Scene) -> None:
+    arrived, waits = Event(), list[bool]()
+
+    def hang() -> Delivered:
+        waits.append(arrived.wait(20))
+        return Delivered("1")
+
+    def arrive() -> Delivered:
+        arrived.set()
+        return Delivered("2")
+
+    slow = [f"telegram:{number}" for number in range(20)]
+    scene.add(target=slow[0], targets=[*slow[1:], "slack:LAST"])
+    for number in range(20):
+        scene.chats["telegram"].script[str(number)].append(hang)
+    scene.slack.script["LAST"].append(arrive)
+    scene.tick("09:00")
+    assert waits == [True] * 20
+    assert scene.run("09:00").status is Status.SUCCESS

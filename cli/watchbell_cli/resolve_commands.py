@@ -41,10 +41,13 @@ def retry(run: str, as_json: bool) -> None:
 @click.command()
 @click.argument("run", metavar="TASK|RUN")
 @click.option("--delivered", "decision", flag_value="delivered", help="It is there: you have seen it in the channel.")
-@click.option("--resend", "decision", flag_value="resend", help="Send it once more, marked as a possible repeat.")
+@click.option("--resend", "decision", flag_value="resend", help="Send it once more, unless it can be found.")
 @as_json
 def resolve(run: str, decision: str | None, as_json: bool) -> None:
     """Decide what became of a message that may have arrived.
+
+    A resend asks the provider first, where that can tell: what is found is not sent again, and what may still have
+    arrived is marked as a possible repeat.
 
     RUN is a run id as `cron logs --json` shows it; for a TASK it is its newest run with something unknown.
 

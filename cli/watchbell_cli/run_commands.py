@@ -17,6 +17,8 @@ from watchbell_cli.options import as_json, task_argument
 def run(task: str, as_json: bool) -> None:
     """Run a task now, once: it takes no fire time of the schedule, and works on paused tasks too.
 
+    No tick ever sends anything of it; one asks what became of a message that may have arrived.
+
     Ctrl-C ends it in order: what has not been sent stays unsent, and the run says so. A second one ends it at once.
 
     \b

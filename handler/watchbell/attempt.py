@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from watchbell.claims import MOST_CRASHES, Status, grace_of
-from watchbell.deliveries import FIRST_IMAGE, PartState, settled_status
+from watchbell.deliveries import FIRST_IMAGE, PartState, question_at, settled_status
 from watchbell.dispatch import ask, deliver, means_of
 from watchbell.errors import (
     CredentialError,
@@ -115,7 +115,8 @@ def _failure(services: Services, run: Run, task: Task, error: str, exit_code: in
     """Return how an attempt ends that broke off: other targets may have got the report all the same."""
     parts = _parts_now(services, run)
     status = _status_without_retries(task, parts, services.clock.now())
-    return Settlement(status=status, error=redact(error), exit_code=exit_code)
+    wake_at = _next_question(services, run, parts) if run.adhoc else None
+    return Settlement(status=status, wake_at=wake_at, error=redact(error), exit_code=exit_code)
 
 
 def _put_off(services: Services, run: Run, task: Task, busy: TryAgain) -> Settlement:
@@ -143,7 +144,7 @@ def settlement_of(services: Services, run: Run, task: Task) -> Settlement:
         task, parts, now=now, deliver_until=run.deliver_until, means_of=partial(means_of, services)
     )
     if run.adhoc and status is Status.WAITING:
-        # An ad-hoc run is never repeated by a tick.
+        # Nothing of an ad-hoc run is ever sent by a tick.
         if not parts:
             return Settlement(status=Status.ABANDONED, error="interrupted before anything was sent")
         status = Status.PARTIAL if any(part.outcome == "delivered" for part in parts) else Status.FAILED
@@ -154,10 +155,21 @@ def settlement_of(services: Services, run: Run, task: Task) -> Settlement:
         status = Status.ABANDONED
     return Settlement(
         status=status,
-        wake_at=None if run.adhoc else wake_at,
+        wake_at=_next_question(services, run, parts) if run.adhoc else wake_at,
         error="; ".join(_errors(parts)) or None,
         exit_code=0 if withheld and status is not Status.UNKNOWN else _exit_code(status, services, task),
     )
+
+
+def _next_question(services: Services, run: Run, parts: Iterable[PartState]) -> datetime | None:
+    """Return when a tick is to ask about an ad-hoc run, which is all that it does about one; None for never.
+
+    An intent without an outcome is of unknown fate to whoever takes the run up.
+    """
+    of_unknown_fate = [replace(part, outcome="unknown") for part in parts if part.outcome in ("unknown", None)]
+    questions = [question_at(part, means_of(services, part.target)) for part in of_unknown_fate]
+    first = min((moment for moment in questions if moment is not None), default=None)
+    return first if first is not None and first <= run.deliver_until else None
 
 
 def _exit_code(status: Status, services: Services, task: Task) -> int:
@@ -169,16 +181,16 @@ def _exit_code(status: Status, services: Services, task: Task) -> int:
 
 
 def _give_up(services: Services, limits: Limits, run: Run, task: Task) -> Settlement | None:
-    """Settle a run that is not to be gone on with: a repeated crash, or a report that has become stale."""
+    """Settle a run that is not to be gone on with: one by hand, a repeated crash, or a report that has become stale."""
     if run.attempt == 1:
         return None
+    if run.adhoc:
+        return _end_of_adhoc(services, limits, run, task)
     now = services.clock.now()
-    why = "interrupted" if run.adhoc else _why_given_up(services, run, task, now)
+    why = _why_given_up(services, run, task, now)
     status = _status_without_retries(task, run.parts, now)
     if why is None or status is Status.SUCCESS:
         return None
-    if run.adhoc:
-        return Settlement(status=Status.ABANDONED if status is Status.FAILED else status, error=why)
     # What a later report has made stale is sent no more; what became of it is still worth knowing.
     again = ask(services, limits, run, task) if why == STALE else None
     parts = _parts_now(services, run)
@@ -190,11 +202,33 @@ def _give_up(services: Services, limits: Limits, run: Run, task: Task) -> Settle
     return Settlement(status=status, wake_at=wake_at, error=f"{why}{told}", exit_code=7)
 
 
+def _end_of_adhoc(services: Services, limits: Limits, run: Run, task: Task) -> Settlement:
+    """Settle an ad-hoc run that is not in its caller's hands any more: it is asked about, and nothing of it is sent."""
+    if not run.parts:
+        return Settlement(status=Status.ABANDONED, error="interrupted")
+    dangerous = run.crashes >= MOST_CRASHES
+    if not dangerous:
+        ask(services, limits, run, task)
+    parts = _parts_now(services, run)
+    status = _status_without_retries(task, parts, services.clock.now())
+    if status is Status.SUCCESS:
+        return Settlement(status=status)
+    why = [f"its process ended {run.crashes} times" if dangerous else "interrupted"] if run.crashes else []
+    advice = [] if status is Status.UNKNOWN else [f"`watchbell cron retry {run.id}` sends what is missing"]
+    return Settlement(
+        status=status,
+        wake_at=None if dangerous else _next_question(services, run, parts),
+        error="; ".join([*why, *_errors(parts), *advice]) or None,
+        exit_code=7,
+    )
+
+
 def _why_given_up(services: Services, run: Run, task: Task, now: datetime) -> str | None:
     if run.crashes >= MOST_CRASHES:
         return f"its process ended {run.crashes} times"
     if now > run.deliver_until:
-        return f"given up after {task.deliver_within // timedelta(hours=1)} hours"
+        hours = task.deliver_within // timedelta(hours=1)
+        return f"given up after {hours} hour{'' if hours == 1 else 's'}"
     if services.store.runs.delivered_since(run.task_id, run.fire_time):
         return STALE
     return None

@@ -22,7 +22,7 @@ def is_for_here(services: Services, run: Run) -> bool:
     """Return whether this machine may start a new attempt of a run that is owed."""
     if run.status is Status.RUNNING and not is_abandoned(services, run):
         return False
-    if run.status not in LIVE and _another_is_live(services, run):
+    if run.status not in LIVE and not run.adhoc and _another_is_live(services, run):
         return False
     declined_here = services.machine in (run.declined_by or "").split()
     return not (declined_here and run.declined_until is not None and services.clock.now() < run.declined_until)

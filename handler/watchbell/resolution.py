@@ -4,17 +4,23 @@ Both take a new attempt by the same claim as everything else, send the saved rep
 that have it are left alone.
 """
 
+import logging
 from dataclasses import replace
 
 from watchbell.attempt import carry_out
 from watchbell.claims import Status
-from watchbell.deliveries import FIRST_IMAGE, PartState, delivery_outcome
-from watchbell.errors import TryAgain, UsageError
+from watchbell.deliveries import FIRST_IMAGE, SEND_TIME, PartState, delivery_outcome, question_at
+from watchbell.delivery.interface import Absent, CannotTell, Envelope, Found, SendKey
+from watchbell.dispatch import means_of
+from watchbell.errors import ConfigError, CredentialError, TryAgain, UsageError
 from watchbell.recovery import is_abandoned
+from watchbell.secrets.redaction import redact
 from watchbell.services import Limits, Services
 from watchbell.stores.interface import Run
-from watchbell.tasks import task_from_json
+from watchbell.tasks import Target, task_from_json
 from watchbell.telling.ops import note_run
+
+log = logging.getLogger("watchbell")
 
 BY_HAND = "resolved by hand"
 
@@ -46,6 +52,8 @@ def retry(services: Services, limits: Limits, run: Run) -> Run:
 def resolve(services: Services, limits: Limits, run: Run, *, delivered: bool) -> Run:
     """Decide what became of the parts of unknown fate: they are there, or they are sent once more and marked.
 
+    Where the provider can tell, it is asked first: what it finds is not sent, and what is provably missing not marked.
+
     Raises UsageError when there are none or the task has been stopped, TryAgain when another process has the run.
     """
     _refuse_running(services, run)
@@ -54,16 +62,61 @@ def resolve(services: Services, limits: Limits, run: Run, *, delivered: bool) ->
     if not delivered:
         _refuse_stopped(services, run)
     taken = _take(services, limits, run)
-    now = services.clock.now()
 
     def decided(part: PartState) -> PartState:
         if part.outcome != "unknown" or part.part >= FIRST_IMAGE:
             return part
         if delivered:
             return replace(part, outcome="delivered", message_id=BY_HAND, error=None, retry_at=None)
-        return replace(part, outcome="not_sent", retry_at=now, repeats=part.repeats + 1)
+        return _asked_or_to_repeat(services, limits, taken, part)
 
     return _carry_out(services, limits, taken, [decided(part) for part in taken.parts])
+
+
+def _asked_or_to_repeat(services: Services, limits: Limits, run: Run, part: PartState) -> PartState:
+    """Return how a part of unknown fate stands that is to be sent again, after its provider was asked about it.
+
+    Without the credentials or the time to ask there are none to send either: it stays as it is, for a tick to ask.
+    """
+    now = services.clock.now()
+    repeat = replace(part, outcome="not_sent", retry_at=now, repeats=part.repeats + 1)
+    # By hand it is asked whatever was asked in vain before, and also while it may still arrive.
+    proof_from = question_at(replace(part, questions=0, retry_at=None), means_of(services, part.target))
+    if proof_from is None:
+        return repeat
+    try:
+        answer = _ask(services, limits, run, part)
+    except (CredentialError, ConfigError, TryAgain) as error:
+        log.warning("run %s: %s was not asked, and nothing is sent there: %s", run.id, part.target, redact(str(error)))
+        return part
+    if isinstance(answer, Found):
+        note = "it had arrived: found in the channel, and not sent again"
+        return replace(part, outcome="delivered", message_id=answer.message_id, error=None, retry_at=None, note=note)
+    if isinstance(answer, Absent) and now >= proof_from:
+        return replace(part, outcome="not_sent", error="it did not arrive", retry_at=now)
+    why = answer.why if isinstance(answer, CannotTell) else "it may still be on its way"
+    log.warning("run %s: %s cannot tell whether it arrived: %s", run.id, part.target, redact(why))
+    return repeat
+
+
+def _ask(services: Services, limits: Limits, run: Run, part: PartState) -> Found | Absent | CannotTell:
+    assert part.intent_at is not None
+    target = Target.parse(part.target)
+    credentials = services.credentials(target, task_from_json(run.definition))
+    seconds = min(SEND_TIME.total_seconds(), limits.seconds_left())
+    if seconds < 1:
+        raise TryAgain("there was no time left to ask")
+    first = next((one for one in run.parts if (one.target, one.part) == (part.target, 1)), None)
+    envelope = Envelope(
+        chat_id=target.chat_id,
+        key=SendKey(task_id=run.task_id, fire_time=run.fire_time, target=part.target, part=part.part),
+        credentials=credentials,
+        first_id=first.message_id if first is not None else None,
+    )
+    try:
+        return services.providers[target.provider].find(envelope, part.intent_at, seconds)
+    except Exception as error:  # noqa: BLE001  a bug must not decide what became of a message
+        return CannotTell(f"a bug: {type(error).__name__}: {error}")
 
 
 def _outcomes(run: Run) -> set[str]:

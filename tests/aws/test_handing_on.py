@@ -6,11 +6,13 @@ import pytest
 
 from aws.conftest import Fleet
 from faults.scene import OPS, TASK, at
+from faults.test_adhoc import run_by_hand
 from watchbell.batches import run_batch
 from watchbell.checkup.checks import Level
 from watchbell.checkup.ledger import check_runs
 from watchbell.claims import Status
-from watchbell.delivery.interface import NotSent
+from watchbell.deliveries import Means
+from watchbell.delivery.interface import Found, NotSent, Unknown
 from watchbell.errors import TryAgain, UsageError
 from watchbell.queueing import Message
 from watchbell.tasks import Target
@@ -277,6 +279,24 @@ def test_an_interrupted_ad_hoc_run_is_abandoned_by_whoever_gets_its_message(flee
     fleet.deliver()
     (ended,) = fleet.scene.store.runs.history(TASK, limit=5)
     assert (ended.status, fleet.scene.slack.sends) == (Status.ABANDONED, [])
+
+
+def test_an_ad_hoc_run_is_asked_about_by_whoever_gets_its_message_beside_a_task_that_is_always_queued(
+    fleet: Fleet,
+) -> None:
+    fleet.scene.slack.offers = Means(can_ask=True)
+    fleet.scene.add(cron="* * * * *")
+    fleet.scene.clock.set(at("08:30:05"))
+    fleet.scene.slack.script["C1"] += [Unknown("no answer in time")]
+    run = run_by_hand(fleet.scene, fleet.process())
+    fleet.scene.slack.answers += [Found("1")]
+    fleet.tick("08:32")
+    assert Message.of(run) in fleet.queue.messages
+    fleet.deliver(Message.of(run), Message.of(run))
+    found = fleet.scene.store.runs.find(TASK, run.fire_time)
+    assert found is not None
+    assert (found.status, found.wake_at) == (Status.SUCCESS, None)
+    assert (len(fleet.scene.slack.asked), len(fleet.scene.slack.sends)) == (1, 1)
 
 
 def test_doctor_says_when_nobody_takes_a_run_from_the_queue(fleet: Fleet) -> None:

@@ -211,6 +211,33 @@ class TestResolve:
         assert (ended.code, "--delivered or --resend" in ended.err) == (2, True)
         assert newest(watchbell, unknown)["attempt"] == 1
 
+    def test_resend_sends_nothing_where_the_provider_finds_it_and_says_so(
+        self, server: ChatServer, watchbell: Run, add: Run
+    ) -> None:
+        task_id = add("--target", "slack:C1")
+        server.fault(provider="slack", then="reset", accept=True)
+        ended = watchbell("cron", "run", task_id)
+        assert (ended.code, "unknown" in ended.out) == (7, True)
+        assert newest(watchbell, task_id)["wake_at"] is not None, "a tick asks, unless somebody does before"
+        (message,) = (one for one in server.messages if one.chat_id == "C1")
+        ended = watchbell("cron", "resolve", task_id, "--resend")
+        assert (ended.code, f"delivered ({message.id})" in ended.out) == (0, True)
+        assert "it had arrived: found in the channel, and not sent again" in " ".join(ended.out.split())
+        assert len(texts(server, "C1")) == 1
+        assert (newest(watchbell, task_id)["status"], newest(watchbell, task_id)["wake_at"]) == ("success", None)
+
+    def test_resend_where_the_provider_does_not_let_itself_be_asked_is_marked(
+        self, server: ChatServer, watchbell: Run, add: Run
+    ) -> None:
+        task_id = add("--target", "slack:C1")
+        server.fault(provider="slack", then="reset", accept=True)
+        watchbell("cron", "run", task_id)
+        server.deny("C1", "history")
+        ended = watchbell("cron", "resolve", task_id, "--resend")
+        assert ended.code == 0
+        assert "slack:C1 cannot tell whether it arrived: " in ended.err
+        assert [REPEAT in text for text in texts(server, "C1")] == [False, True]
+
     def test_of_two_operators_at_once_one_sends(self, server: ChatServer, watchbell: Run, unknown: str) -> None:
         run_id = newest(watchbell, unknown)["run_id"]
         both = [

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from faults.scene import OPS, TASK, Scene, at
+from faults.test_adhoc import run_by_hand
 from watchbell.attempt import carry_out
 from watchbell.claims import Status
 from watchbell.deliveries import Means
-from watchbell.delivery.interface import Delivered, Found, NotSent, Outcome, Refused, Unknown
+from watchbell.delivery.interface import Absent, CannotTell, Delivered, Found, NotSent, Outcome, Refused, Unknown
 from watchbell.errors import StoreError, TryAgain, UsageError
 from watchbell.stores.interface import Run
 from watchbell.tasks import Target
@@ -241,6 +242,125 @@ class TestResolve:
         assert scene.resolve(run, delivered=True).status is Status.SUCCESS
         scene.tick("09:02")
         assert scene.slack.asked == []
+
+    @pytest.mark.parametrize("now", ["09:00:10", "09:01:44", "09:02", "20:00"])
+    def test_what_the_provider_finds_is_delivered_and_not_sent_again_and_that_is_said(
+        self, scene: Scene, now: str
+    ) -> None:
+        """That it is there is proof at any time."""
+        scene.slack.offers = Means(can_ask=True)
+        run = run_with(scene, LOST, NO)
+        scene.clock.set(at(now))
+        scene.slack.answers += [Found("171.1")]
+        done = scene.resolve(run, delivered=False)
+        part = next(part for part in done.parts if part.target == "slack:C1")
+        assert (part.outcome, part.message_id, part.error, part.repeats) == ("delivered", "171.1", None, 0)
+        assert part.note == "it had arrived: found in the channel, and not sent again"
+        assert (done.status, [asked.sent_at for asked in scene.slack.asked]) == (Status.PARTIAL, [at("09:00:05")])
+        assert sorted(sent_to(scene)) == ["C1", "C2"]
+
+    def test_what_is_provably_missing_is_sent_and_is_no_repeat(self, scene: Scene) -> None:
+        scene.slack.offers = Means(can_ask=True)
+        run = run_with(scene, LOST)
+        scene.clock.set(at("09:01:45"))
+        scene.slack.answers += [Absent()]
+        assert scene.resolve(run, delivered=False).status is Status.SUCCESS
+        assert scene.slack.texts("C1") == [BUILD_1, BUILD_1]
+
+    @pytest.mark.parametrize(("now", "answer"), [("09:01:44", Absent()), ("09:02", CannotTell("missing_scope"))])
+    def test_what_may_still_have_arrived_after_the_question_is_sent_and_marked(
+        self, scene: Scene, now: str, answer: Absent | CannotTell
+    ) -> None:
+        """What is on its way yet cannot be found, and is not missing."""
+        scene.slack.offers = Means(can_ask=True)
+        run = run_with(scene, LOST)
+        scene.clock.set(at(now))
+        scene.slack.answers += [answer]
+        assert scene.resolve(run, delivered=False).status is Status.SUCCESS
+        assert scene.slack.texts("C1") == [BUILD_1, f"{BUILD_1} {MARK}"]
+
+    def test_it_is_asked_once_more_after_all_questions_were_in_vain(self, scene: Scene) -> None:
+        scene.slack.offers = Means(can_ask=True)
+        run_with(scene, LOST)
+        for now in ("09:02", "09:04", "09:14", "10:14", "14:14"):
+            scene.tick(now)
+        run = scene.run("09:00")
+        assert (run.wake_at, len(scene.slack.asked)) == (None, 5)
+        scene.slack.answers += [Found("1")]
+        assert scene.resolve(run, delivered=False).status is Status.SUCCESS
+        assert sent_to(scene) == ["C1"]
+
+    def test_without_the_credentials_to_ask_it_stays_unknown_and_may_be_asked_later(self, scene: Scene) -> None:
+        """Taken for a repeat that was refused, it would be asked about from that repeat on, and not be found."""
+        scene.slack.offers = Means(can_ask=True)
+        run = run_with(scene, LOST)
+        scene.clock.set(at("09:02"))
+        lacking = scene.process()
+        lacking.lacks_tokens = True
+        done = scene.resolve(run, delivered=False, process=lacking)
+        assert (done.status, done.exit_code, done.wake_at) == (Status.UNKNOWN, 4, at("09:04"))
+        scene.slack.answers += [Found("1")]
+        scene.tick("09:04")
+        assert [asked.sent_at for asked in scene.slack.asked] == [at("09:00:05")]
+        assert (scene.run("09:00").status, sent_to(scene)) == (Status.SUCCESS, ["C1"])
+
+    def test_the_parts_behind_one_that_is_found_are_sent_below_it(self, scene: Scene) -> None:
+        scene.slack.parts = 2
+        scene.slack.offers = Means(can_ask=True)
+        run = run_with(scene, LOST)
+        scene.clock.set(at("09:02"))
+        scene.slack.answers += [Found("171.1")]
+        assert scene.resolve(run, delivered=False).status is Status.SUCCESS
+        assert [(sent.key.part, sent.first_id) for sent in scene.slack.sends] == [(1, None), (2, "171.1")]
+
+    def test_a_later_part_is_asked_about_below_the_first(self, scene: Scene) -> None:
+        scene.slack.parts = 2
+        scene.slack.offers = Means(can_ask=True)
+        scene.slack.script["C1"] += [Delivered("171.1")]
+        run = run_with(scene, LOST)
+        scene.clock.set(at("09:02"))
+        scene.slack.answers += [Found("171.2")]
+        assert scene.resolve(run, delivered=False).status is Status.SUCCESS
+        assert [(asked.key.part, asked.first_id) for asked in scene.slack.asked] == [(2, "171.1")]
+        assert len(scene.slack.sends) == 2
+
+    def test_a_bug_in_the_question_decides_nothing(self, scene: Scene) -> None:
+        def bug(*args: object, **more: object) -> None:
+            raise RuntimeError("boom")
+
+        scene.slack.offers = Means(can_ask=True)
+        run = run_with(scene, LOST)
+        scene.slack.find = bug  # type: ignore[assignment,method-assign]
+        assert scene.resolve(run, delivered=False).status is Status.SUCCESS
+        assert scene.slack.texts("C1") == [BUILD_1, f"{BUILD_1} {MARK}"]
+
+    def test_an_operator_whose_process_ends_over_the_question_has_sent_nothing(self, scene: Scene) -> None:
+        scene.slack.offers = Means(can_ask=True)
+        run = run_with(scene, LOST)
+        scene.clock.set(at("09:02"))
+        process, runs = scene.process(), scene.store.runs
+        write_outcome = runs.write_outcome
+
+        def full(*args: object) -> None:
+            raise StoreError("scheduler.db: database or disk is full")
+
+        runs.write_outcome = full  # type: ignore[method-assign]
+        scene.slack.answers += [Absent(), Found("1")]
+        with pytest.raises(StoreError):
+            scene.resolve(run, delivered=False, process=process)
+        runs.write_outcome = write_outcome  # type: ignore[method-assign]
+        scene.gone.add(process.services.owner.token)
+        scene.tick("09:03")
+        assert (scene.run("09:00").status, sent_to(scene)) == (Status.SUCCESS, ["C1"])
+
+    def test_a_run_by_hand_is_asked_about_first_too(self, scene: Scene) -> None:
+        scene.slack.offers = Means(can_ask=True)
+        scene.add(cron="0 21 * * *")
+        scene.slack.script["C1"] += [LOST]
+        run = run_by_hand(scene)
+        scene.slack.answers += [Found("1")]
+        done = scene.resolve(run, delivered=False)
+        assert (done.status, done.wake_at, sent_to(scene)) == (Status.SUCCESS, None, ["C1"])
 
     def test_a_refused_target_stays_refused(self, scene: Scene) -> None:
         run = run_with(scene, LOST, NO)

@@ -105,6 +105,14 @@ def test_a_report_that_no_tick_could_retry_in_time_is_given_up_for_what_it_is(
     assert len(scene.slack.sends) == 2
 
 
+def test_a_single_hour_is_one_hour(scene: Scene) -> None:
+    scene.add(cron="0 9 * * *", deliver_within_hours=1)
+    scene.slack.script["C1"] += [BUSY]
+    scene.tick("09:00")
+    scene.tick("10:01")
+    assert str(scene.run("09:00").error).startswith("given up after 1 hour; ")
+
+
 @pytest.mark.parametrize(("first", "status"), [(Delivered("1"), Status.PARTIAL), (Refused("no"), Status.FAILED)])
 def test_a_waiting_report_is_given_up_once_a_later_one_is_delivered(
     scene: Scene, first: Outcome, status: Status

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from fakes.chat_server import discord_message, slack_message, telegram_message
 from watchbell.delivery.interface import Delivered
 from watchbell.delivery.render import discord as discord_dialect
-from watchbell.delivery.render import plain
+from watchbell.delivery.render import html, plain
 from watchbell.delivery.render import slack as slack_dialect
 from watchbell.delivery.render import telegram as telegram_dialect
-from watchbell.delivery.render.literal import literal
+from watchbell.delivery.render.literal import MARK, literal
+from watchbell.delivery.render.split import shortened
 from watchbell.reports.interface import Coverage, CoverageStatus, Number, Section
 
 TOKENS = {
@@ -71,7 +72,7 @@ def test_hostile_text_appears_literally_and_pings_nobody(channel, kind):
 def test_what_cannot_be_seen_does_not_act(channel, kind):
     assert isinstance(channel.send(report=report_full_of(INVISIBLE[kind], channel.report)), Delivered)
     [message] = channel.received
-    assert all(character.isprintable() or character == "\n" for character in message.text)
+    assert all(character.isprintable() or character in f"\n{MARK}" for character in message.text)
 
 
 def test_a_long_annotation_is_shortened_with_a_count_and_the_rest_survives(channel):
@@ -120,13 +121,65 @@ def test_the_fallback_text_for_slacks_notifications_is_short_and_has_no_markup(s
 
 def test_literal_leaves_ordinary_text_of_any_language_alone():
     text = "Zahlung fehlgeschlagen · 支払い失敗 · פג · ओम · 🚨 naïve"
-    assert literal(text) == text
+    assert literal(text).replace(MARK, "") == text
 
 
 def test_marks_that_are_piled_up_do_not_cover_other_lines():
     assert literal("a" + "\u0301" * 150 + "b" + "\u20dd" * 9) == "a" + "\u0301" * 4 + "b" + "\u20dd" * 4
     spoken = "e\u0302\u0323 \u05e9\u05c1\u05b8\u05bd \u0e17\u0e35\u0e48 1\ufe0f\u20e3"
-    assert literal(spoken) == spoken
+    assert literal(spoken).replace(MARK, "") == spoken
+
+
+#: Letters and figures that run from right to left: Hebrew, Arabic, Arabic figures.
+RIGHT_TO_LEFT = ["\u05d0", "\u0634", "\u0663", "\u05e9\u05b8", "\u05d0 \u05d1", "(\u05d0)"]
+LOOSE_FIGURE = re.compile(r"[\u0590-\u08ff][^\w\u200e]*[-+\d(]")
+
+
+def report_beside(letters, report):
+    """Figures beside a label that ends with such letters, in every place that a report has."""
+    label = f"checkout{letters}"
+    return replace(
+        report,
+        title=f"{label} 7",
+        reason=f"{label} 3 times",
+        coverage=(Coverage(source=label, status=CoverageStatus.FAILED, detail=f"{label} 5 times"),),
+        numbers=tuple(Number(name=label, value=value, previous=9) for value in range(5)),
+        still_firing=tuple(f"{label} 2 d, {letters} 3 h" for _ in range(9)),
+        sections=(
+            Section(title=label, lines=(f"{label} {'x' * 380}{letters} 12",), columns=("alert", "firings", letters)),
+            Section(title="T", columns=("alert", "n", letters), rows=((label, "5", "12"), ("checkout", "5", "12"))),
+            Section(title="W", columns=("alert", "n", letters), rows=((label, "5", "x" * 40),)),
+        ),
+    )
+
+
+@pytest.mark.parametrize("letters", RIGHT_TO_LEFT)
+def test_figures_stay_where_they_are_beside_a_label_that_runs_from_right_to_left(channel, letters):
+    assert {type(outcome) for outcome in channel.send_all(report_beside(letters, channel.report))} == {Delivered}
+    for message in channel.received:
+        assert letters in message.text.replace(MARK, "")
+        assert not LOOSE_FIGURE.findall(message.text)
+
+
+@pytest.mark.parametrize("letters", RIGHT_TO_LEFT)
+def test_figures_stay_where_they_are_in_plain_text_and_on_a_page(make_report, stamp, letters):
+    report = report_beside(letters, make_report())
+    assert not LOOSE_FIGURE.findall(plain.message(report, stamp))
+    assert not LOOSE_FIGURE.findall(html.page(report, stamp))
+
+
+def test_columns_stay_aligned_below_a_label_that_runs_from_right_to_left(make_report, stamp):
+    report = report_beside("\u05d0", make_report())
+    [columns, *rows] = plain.message(report, stamp).split("\nT\n")[1].replace(MARK, "").splitlines()[:3]
+    assert columns.startswith("alert      n  ")
+    assert rows == ["checkout\u05d0  5  12", "checkout   5  12"]
+
+
+def test_a_text_that_is_made_literal_again_stays_the_same():
+    once = literal("p99\u05d0 3 (\u0634\u0639 5) \u200e\u200f")
+    assert literal(once) == once
+    assert once.count(MARK) == 4
+    assert shortened(literal("\u05d0" * 50), 20).endswith(f"{MARK}… (32 more characters)")
 
 
 def test_bodies_are_plain_json(channel):

@@ -1,6 +1,7 @@
 """Where a message stands: below part 1, in the thread or topic that the target names, in a group that has moved."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -227,7 +228,23 @@ def test_the_plain_text_of_a_long_part_keeps_the_limits_and_counts_what_it_leave
     outcome = channel.send_part(channel.render(long_report(channel))[0])
     assert isinstance(outcome, Delivered)
     [message] = channel.received
-    assert ("more lines left out" in message.text) == (name != "telegram")
+    left_out = re.findall(r"… and (\d+) more lines left out", message.text)
+    assert bool(left_out) == (name != "telegram")
+    assert re.findall(r"; (\d+) lines left out$", outcome.note) == left_out
+
+
+@pytest.mark.parametrize(("name", "code"), MARKUP)
+def test_the_plain_text_of_a_long_part_uses_its_room_and_keeps_its_foot(open_channel, name, code):
+    channel = open_channel(name)
+    channel.stamp = replace(channel.stamp, repeat=True)
+    channel.server.fault(**refusal(name, code))
+    channel.send_part(channel.render(long_report(channel))[0])
+    [message] = channel.received
+    assert "task a1b2c3d4e5f6" in message.text
+    assert "This may be a repeat" in message.text
+    longest = {"slack": 3_900, "telegram": 4_096, "discord": 2_000}[name]
+    payload = message.payload
+    assert longest - 200 < len(payload.get("content") or payload["text"]) <= longest
 
 
 def test_discord_without_the_right_to_embed_links_still_gets_the_text(discord):

@@ -195,7 +195,8 @@ def _simpler(answer: Answer, body: Body) -> Simpler | None:
         return Simpler(rest, "not linked to the first part: let the bot read the message history")
     if body.get("embeds") and (code == MISSING_PERMISSIONS or "embeds" in named):
         note = "shown as plain text, because Discord did not take the embed: let the bot embed links"
-        return Simpler(dialect.without_markup(body), note)
+        plain, left_out = dialect.without_markup(body)
+        return Simpler(plain, note, left_out)
     return None
 
 

@@ -16,10 +16,21 @@ Post = Callable[[Body, float], Answer | NotSent | Unknown]
 
 @dataclass(frozen=True, slots=True)
 class Simpler:
-    """A message that the provider may take where it refused the first, and what the operator should know of it."""
+    """A message that the provider may take where it refused the first, and what the operator should know of it.
+
+    `left_out` counts the lines of the first that there was no room for.
+    """
 
     body: Body
     note: str
+    left_out: int = 0
+
+    @property
+    def told(self) -> str:
+        """The note, and what the readers do not get to see."""
+        if not self.left_out:
+            return self.note
+        return f"{self.note}; {self.left_out} {'line' if self.left_out == 1 else 'lines'} left out"
 
 
 def send_or_simplify(
@@ -40,7 +51,7 @@ def send_or_simplify(
         return outcome(answer)
     second = post(simpler.body, left())
     result = outcome(second) if isinstance(second, Answer) else second
-    return noted(result, simpler.note) if isinstance(result, Delivered) else result
+    return noted(result, simpler.told) if isinstance(result, Delivered) else result
 
 
 def noted(outcome: Outcome, note: str) -> Outcome:

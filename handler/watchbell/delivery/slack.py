@@ -178,8 +178,8 @@ def _simpler(answer: Answer, body: Body) -> Simpler | None:
     """Return a message that Slack may take instead of one whose blocks it refused."""
     code = str((answer.fields() or {}).get("error", "")) or slack_webhook.word(answer)
     if code in slack_webhook.NOT_TAKEN and "blocks" in body:
-        plain = dialect.without_markup(body)
-        return Simpler(plain, f"shown as plain text, because Slack did not take the blocks ({code})")
+        plain, left_out = dialect.without_markup(body)
+        return Simpler(plain, f"shown as plain text, because Slack did not take the blocks ({code})", left_out)
     return None
 
 

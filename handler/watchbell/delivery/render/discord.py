@@ -62,14 +62,21 @@ def pictured(shows: str, marker: str) -> dict[str, Any]:
     return marked({**body, "flags": SUPPRESS_NOTIFICATIONS}, marker)
 
 
-def without_markup(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a message without its embed, for when that is not taken: one code block, which has less room."""
-    said = [text for embed in body["embeds"] for text in (_unescaped(embed["description"]), embed["footer"]["text"])]
-    plain = unfenced("\n".join(filter(None, said)))
-    room = LONGEST_CONTENT - _MARKER_ROOM - utf16_units(f"{body['content']}\n```\n\n```")
-    block = cut_to_lines(plain, lambda some: utf16_units(some) <= room)
+def without_markup(body: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    """Return a marked message without its embed, for when that is not taken, and how many lines that leaves out.
+
+    It is one code block, which has less room; what is cut is never the footer.
+    """
+    [embed] = body["embeds"]
+
+    def content(description: str) -> str:
+        block = "\n".join(filter(None, (description, embed["footer"]["text"])))
+        return f"{body['content']}\n```\n{unfenced(block)}\n```"
+
+    plain = _unescaped(embed["description"])
+    shown, left_out = cut_to_lines(plain, lambda some: utf16_units(content(some)) <= LONGEST_CONTENT)
     rest = {name: value for name, value in body.items() if name != "embeds"}
-    return {**rest, "content": f"{body['content']}\n```\n{block}\n```", "flags": body.get("flags", 0) | SUPPRESS_EMBEDS}
+    return {**rest, "content": content(shown), "flags": body.get("flags", 0) | SUPPRESS_EMBEDS}, left_out
 
 
 def escape(text: str) -> str:

@@ -31,12 +31,17 @@ def notice(whole: Sequence[Entry]) -> dict[str, Any]:
     return _fields(fit(whole, _fits))
 
 
-def without_markup(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a message as plain text, for when its blocks are not taken. It has less room than blocks have."""
-    texts = [_text_of(block) for block in body["blocks"]]
+def without_markup(body: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
+    """Return a message as plain text, for when its blocks are not taken, and how many lines that leaves out.
+
+    It has less room than blocks have; what is cut is never the foot, which says what the run was and what may repeat.
+    """
+    foot = "".join(f"\n{_text_of(block)}" for block in body["blocks"] if block["type"] == "context")
+    texts = [_text_of(block) for block in body["blocks"] if block["type"] != "context"]
     plain = "\n".join(text.removeprefix("```\n").removesuffix("\n```") for text in texts)
+    shown, left_out = cut_to_lines(plain, lambda some: len(some) + len(foot) <= LONGEST_PLAIN_TEXT)
     rest = {name: value for name, value in body.items() if name != "blocks"}
-    return {**rest, "text": cut_to_lines(plain, lambda some: len(some) <= LONGEST_PLAIN_TEXT)}
+    return {**rest, "text": shown + foot}, left_out
 
 
 def _fields(shown: Sequence[Entry]) -> dict[str, Any]:

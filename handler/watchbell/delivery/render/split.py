@@ -11,6 +11,7 @@ from typing import Any
 
 from watchbell.delivery.interface import Part, Stamp
 from watchbell.delivery.render.entries import Entry, Style, details, first_screen, foot
+from watchbell.delivery.render.literal import MARK
 from watchbell.reports.interface import Report
 
 Fits = Callable[[Sequence[Entry]], bool]
@@ -78,7 +79,10 @@ def fit(whole: Sequence[Entry], fits: Fits) -> Sequence[Entry]:
 
 def shortened(text: str, longest: int) -> str:
     """Return the text, or its beginning and how much more there is."""
-    return text if len(text) <= longest else f"{text[:longest]}… ({len(text) - longest:,} more characters)"
+    if len(text) <= longest:
+        return text
+    closing = MARK if MARK in text else ""  # which may have been cut off
+    return f"{text[:longest]}{closing}… ({len(text) - longest:,} more characters)"
 
 
 def left_out(lines: int) -> str:
@@ -141,10 +145,10 @@ def _without(whole: Sequence[Entry], dropped: Iterable[int]) -> Sequence[Entry]:
     return [*rest[:before], note, *rest[before:]]
 
 
-def cut_to_lines(text: str, fits: Callable[[str], bool]) -> str:
-    """Return as many of the text's lines as fit, with a count of those left out."""
+def cut_to_lines(text: str, fits: Callable[[str], bool]) -> tuple[str, int]:
+    """Return as many of the text's lines as fit, with a note on those left out; and how many those are."""
     lines = text.split("\n")
     if fits(text):
-        return text
+        return text, 0
     kept = _most(len(lines), lambda count: fits("\n".join([*lines[:count], left_out(len(lines) - count)])))
-    return "\n".join([*lines[:kept], left_out(len(lines) - kept)])
+    return "\n".join([*lines[:kept], left_out(len(lines) - kept)]), len(lines) - kept

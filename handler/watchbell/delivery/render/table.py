@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from watchbell.delivery.render.literal import MARK
+
 #: Columns that a phone shows in a code block.
 PHONE_WIDTH = 40
 
@@ -24,13 +26,13 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     A record is the first cell on one line and the others, named, on the next: nothing is cut.
     """
     lines = [list(columns), *(list(row) for row in rows)] if columns else [list(row) for row in rows]
-    widths = [max(map(len, cells)) for cells in zip_longest(*lines, fillvalue="")]
+    widths = [max(map(_width, cells)) for cells in zip_longest(*lines, fillvalue="")]
     if sum(widths) + len(_GAP) * (len(widths) - 1) > PHONE_WIDTH:
         return Table(rows=tuple(_record(columns, row) for row in rows))
     right = [_is_numeric([row[index] for row in rows if index < len(row)]) for index in range(len(widths))]
     aligned = [
         _GAP.join(
-            cell.rjust(width) if numeric else cell.ljust(width)
+            _padding(cell, width) + cell if numeric else cell + _padding(cell, width)
             for cell, width, numeric in zip(line, widths, right, strict=False)  # a short row leaves its end empty
         ).rstrip()
         for line in lines
@@ -44,6 +46,14 @@ def _record(columns: Sequence[str], row: Sequence[str]) -> str:
         f"{name} {cell}" if name else cell for name, cell in zip_longest(columns[1:], others, fillvalue="") if cell
     ]
     return f"{first}\n  {' · '.join(named)}" if named else first
+
+
+def _width(cell: str) -> int:
+    return len(cell) - cell.count(MARK)
+
+
+def _padding(cell: str, width: int) -> str:
+    return " " * (width - _width(cell))
 
 
 def _is_numeric(cells: Sequence[str]) -> bool:

@@ -204,3 +204,72 @@ def test_telegrams_html_reads_as_the_plain_text(telegram):
     report = report_full_of(HOSTILE["html"], telegram.report)
     [part] = telegram.provider.render(report, telegram.stamp)
     assert unescape(re.sub(r"<[^>]*>", "", part.body["text"])) == plain.message(report, telegram.stamp)
+
+
+#: What Telegram's clients turn into links and commands in bare text.
+LIVE = [
+    "https://evil.example",
+    "HTTP://evil",
+    "evil.example",
+    "evil-.ws/x",
+    "t.me/evil",
+    "tg://user?id=1",
+    "\u043f\u0440\u0438\u043c\u0435\u0440.\u0440\u0444",
+    "x.\u092d\u093e\u0930\u0924",
+    "10.0.0.5:9100",
+    "/start",
+    "(/start",
+    "#tag",
+    "$TAG",
+]
+
+
+def outside_code(body):
+    return unescape(re.sub(r"<[bi]>|</[bi]>", "", re.sub(r"<(code|pre)>.*?</\1>", "", body["text"], flags=re.DOTALL)))
+
+
+@pytest.mark.parametrize("text", LIVE)
+def test_telegram_makes_no_link_of_text_from_outside(make_report, stamp, text):
+    [body] = telegram_dialect.messages(report_full_of(text, make_report()), stamp)
+    assert body["text"].count(text) >= 6
+    assert text not in outside_code(body)
+    assert text not in telegram_dialect.without_markup(body)["text"]
+    assert text not in telegram_dialect.pingless(f"a caption: {text}")
+
+
+def test_ordinary_lines_stay_plain_in_telegram(make_report, stamp):
+    lines = (
+        "p99 0.25 s (+0.05), .5 of 1/2, 89 % · v1.2.3 · 1,234.5 · 3.5h",
+        "for 1 d 2 h, since 21 Nov 20:37 UTC (Asia/Kolkata). Then it was over... and/or not: see above; a-b_c",
+        "costs $ 5, # 3, 5 / 7, 2026-11-22T09:00Z, 09:00\u201317:00, e.g. this, \u00b10",
+    )
+    report = make_report(sections=(Section(title="Lines 1.5", lines=lines),), actions=("Look at it",))
+    [body] = telegram_dialect.messages(report, stamp)
+    assert "<code>" not in body["text"]
+
+
+@pytest.mark.parametrize("label", ["DiskFull", "web.example", "\u05d0"])
+def test_the_runbook_that_a_report_offers_stays_a_link(make_report, stamp, label):
+    link = "https://wiki.example/runbooks/disk?full=1&x=2#top"
+    report = make_report(actions=(f"Look at {label} (critical), owner {label}; runbook: {link}",))
+    [body] = telegram_dialect.messages(report, stamp)
+    assert link in outside_code(body)
+    assert "web.example" not in outside_code(body)
+    assert link in telegram_dialect.without_markup(body)["text"]
+
+
+@pytest.mark.parametrize("link", ["tg://user?id=1", "https://ann@evil.example", "https://evil.example /start"])
+def test_what_is_no_address_of_a_page_is_no_runbook(make_report, stamp, link):
+    [body] = telegram_dialect.messages(make_report(actions=(f"Look at it; runbook: {link}",)), stamp)
+    assert link not in outside_code(body)
+    assert link not in telegram_dialect.without_markup(body)["text"]
+
+
+def test_many_lines_that_could_be_links_keep_telegrams_limit_on_entities(make_report, stamp):
+    sections = (Section(title="All", lines=tuple(f"a{n}.example" for n in range(300))),)
+    bodies = telegram_dialect.messages(make_report(sections=sections), stamp)
+    assert all(body["text"].count("</") <= 100 for body in bodies)
+    assert not any(".example" in outside_code(body) for body in bodies)
+    assert sum(body["text"].count(".example") for body in bodies) == 300
+    repeated = telegram_dialect.messages(make_report(sections=sections), replace(stamp, repeat=True, late_seconds=7500))
+    assert [body["text"].split("\n<i>")[0] for body in repeated] == [body["text"].split("\n<i>")[0] for body in bodies]

@@ -1,4 +1,4 @@
-"""Telegram's HTML: three characters to escape, and lines with an `@` as code, because an escaped name still pings."""
+"""Telegram's HTML: three characters to escape, and as code the lines that would do something without any markup."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,22 @@ LONGEST_TEXT = 4_096
 #: Telegram ignores the formatting beyond about 100.
 MOST_ENTITIES = 90
 
+#: What pings, or is turned into a link, whatever is escaped: names, addresses with a scheme or like `host.example`,
+#: four numbers with dots, commands and tags. Matched is the one character without which nothing happens.
+_LIVE = re.compile(
+    r"@"
+    r"|(?<=:)/(?=/)"
+    r"|(?<=\S)\.(?=[^\W\d_][a-zA-Z\u0080-\U0010ffff])"
+    r"|(?<=\d)\.(?=\d+\.\d+\.\d)"
+    r"|(?<![\w/])[/#$](?=\w)"
+)
+
+#: The one link that a report offers: the runbook of the alert to look at.
+_OFFERED = re.compile(r"(→ .*)(; runbook: https?://[^\s@]+)")
+
+#: From a character of ASCII to its fullwidth look-alike.
+_FULLWIDTH = ord("\N{FULLWIDTH COMMERCIAL AT}") - ord("@")
+
 
 def messages(report: Report, stamp: Stamp) -> tuple[dict[str, Any], ...]:
     """Return the fields of each message that the report takes; only the first makes a telephone ring."""
@@ -32,13 +48,20 @@ def notice(whole: Sequence[Entry]) -> dict[str, Any]:
 
 def without_markup(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return a message as plain text, for when its HTML is not taken."""
-    text = pingless(unescape(re.sub(r"<[^>]*>", "", body["text"])))
+    lines = unescape(re.sub(r"<[^>]*>", "", body["text"])).split("\n")
+    text = "\n".join(pingless(said) + link for said, link in map(_offered, lines))
     return {**{name: value for name, value in body.items() if name != "parse_mode"}, "text": text}
 
 
 def pingless(text: str) -> str:
-    """Return text in which no name is mentioned, where no tag can prevent it; its length stays."""
-    return text.replace("@", "\N{FULLWIDTH COMMERCIAL AT}")
+    """Return text in which no name is mentioned and no link is made, where no tag can prevent it; its length stays."""
+    return _LIVE.sub(lambda found: chr(ord(found[0]) + _FULLWIDTH), text)
+
+
+def _offered(line: str) -> tuple[str, str]:
+    """Return what a line says, and with what link it ends that is offered on purpose."""
+    found = None if "@" in line else _OFFERED.fullmatch(line)
+    return (found[1], found[2]) if found else (line, "")
 
 
 def _fields(shown: Sequence[Entry]) -> dict[str, Any]:
@@ -61,12 +84,17 @@ def escape(text: str) -> str:
 
 
 def _block(style: Style, run: Sequence[Entry]) -> str:
-    lines = [escape(entry.text) for entry in run]
+    texts = [entry.text for entry in run]
     if style is Style.ROW:
-        return "<pre>{}</pre>".format("\n".join(lines))
+        return "<pre>{}</pre>".format(escape("\n".join(texts)))
     if style is Style.LINE:
-        return "\n".join(f"<code>{line}</code>" if "@" in line else line for line in lines)
+        return "\n".join(_inert(said) + escape(link) for said, link in map(_offered, texts))
     if style is Style.FOOT:
-        return "\n<i>{}</i>".format("\n".join(lines))
+        return "\n<i>{}</i>".format(escape("\n".join(texts)))
     space = "\n" if style is Style.HEADING else ""
-    return "\n".join(f"{space}<code>{line}</code>" if "@" in line else f"{space}<b>{line}</b>" for line in lines)
+    return "\n".join(space + _inert(text, "<b>{}</b>") for text in texts)
+
+
+def _inert(text: str, otherwise: str = "{}") -> str:
+    """Return a line as code, in which nothing is done, where it would do something; or else in another form."""
+    return ("<code>{}</code>" if _LIVE.search(text) else otherwise).format(escape(text))

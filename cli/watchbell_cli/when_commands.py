@@ -1,23 +1,25 @@
 """`watchbell cron next` and `why`: questions about time."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import click
 
-from watchbell.claims import Gap
 from watchbell.errors import UsageError
-from watchbell.instants import floor_minute, format_instant, format_minute
+from watchbell.instants import floor_minute, format_minute
 from watchbell.json_shapes import why_to_json
 from watchbell.schedule import Schedule, Why
-from watchbell.secrets.redaction import redact
-from watchbell.stores.interface import Run
+from watchbell.settings import load_settings
+from watchbell.stores.interface import Store
 from watchbell.tasks import Task
+from watchbell.wiring.stores import open_store
 from watchbell_cli.home import now, opened_store
 from watchbell_cli.lookup import find_task
 from watchbell_cli.options import Instant, as_json, task_argument
 from watchbell_cli.output import print_fields, print_json, print_table, print_text, say
 from watchbell_cli.task_views import ENABLED, state_text
 from watchbell_cli.times import fires_after, local
+from watchbell_cli.what_happened import Known, what_happened
 
 
 @click.command("next")
@@ -70,48 +72,61 @@ def _schedule(task: str | None, cron: str | None, tz: str | None) -> Schedule:
 def why(task: str, at: datetime, as_json: bool) -> None:
     """Explain why a task fires, or does not, at a minute: each field's verdict, and the run of that minute.
 
+    A minute that is over is judged by the schedule that was in force then.
+
     \b
     Example:
       watchbell cron why 3f2a --at 2026-11-22T09:00Z
     """
-    minute = floor_minute(at)
-    with opened_store() as store:
+    minute, today = floor_minute(at), now()
+    settings = load_settings()
+    with open_store(settings) as store:
         found = find_task(store, task)
-        run = store.runs.find(found.id, format_minute(minute))
-        gap = store.runs.gap_at(found.id, minute)
-        has_ticked = bool(store.ticks.records(minute))
+        known = _known(store, found, minute, today - settings.keep_history)
+    schedule = known.schedule(today)
     try:
-        answer = found.schedule.why(minute)
+        answer = schedule.why(minute)
     except ValueError as error:
         raise UsageError(f"--at: {error}") from None
-    gap = gap if answer.due and run is None else None
+    answer = replace(answer, note="; ".join(filter(None, (_other_then(schedule, found), answer.note))))
+    happened = what_happened(known, today, due=answer.due)
     if as_json:
-        print_json(why_to_json(answer, run, gap))
+        gap = known.gap if answer.due and known.run is None else None
+        more = {"cron": schedule.expression, "timezone": schedule.timezone, "happened": happened}
+        print_json(why_to_json(answer, known.run, gap) | more)
     else:
-        _show_why(found, answer, minute, _what_happened(answer, run, gap, minute, has_ticked=has_ticked))
+        _show_why(schedule, answer, minute, state_text(found, today), happened)
 
 
-def _what_happened(answer: Why, run: Run | None, gap: Gap | None, minute: datetime, *, has_ticked: bool) -> str:
-    if run is not None:
-        trouble = run.error or run.source_error
-        return f"{run.status}, started {format_instant(run.started_at)}" + (f"; {redact(trouble)}" if trouble else "")
-    if gap is not None:
-        return f"none: {gap.status} ({gap.reason})"
-    if not answer.due:
-        return "none"
-    if minute > now():
-        return "still to come"
-    if not has_ticked:
-        return "none yet: no tick has come since; see `watchbell timer status`"
-    return "none: it is overdue, or the task was not like this then"
+def _known(store: Store, task: Task, minute: datetime, horizon: datetime) -> Known:
+    # The index is read before the ledger: what a tick settles meanwhile then shows as settled.
+    expected = store.tasks.expectation(task.id)
+    begins = store.runs.ledger_starts()
+    return Known(
+        task=task,
+        minute=minute,
+        versions=store.runs.schedule_versions(task.id),
+        expected=expected,
+        run=store.runs.find(task.id, format_minute(minute)),
+        gap=store.runs.gap_at(task.id, minute),
+        since=max(begins, horizon) if begins is not None else None,
+        has_ticked=bool(store.ticks.records(minute)),
+    )
 
 
-def _show_why(task: Task, answer: Why, minute: datetime, happened: str) -> None:
+def _other_then(schedule: Schedule, task: Task) -> str:
+    if schedule == task.schedule:
+        return ""
+    return f"this schedule was in force at that minute; today it is {task.cron}  {task.timezone}"
+
+
+def _show_why(schedule: Schedule, answer: Why, minute: datetime, state: str, happened: str) -> None:
     verdict = "fires" if answer.due else "does not fire"
-    print_text(f"{task.cron} {verdict} at {local(minute, task.timezone)} ({format_minute(minute)}), {task.timezone}")
+    clock = f"{local(minute, schedule.timezone)} ({format_minute(minute)})"
+    print_text(f"{schedule.expression} {verdict} at {clock}, {schedule.timezone}")
     rows = [
         (one.field, str(one.value), one.wanted, "matches" if one.matches else "does not match") for one in answer.fields
     ]
     print_table(("FIELD", "CLOCK", "WANTED", ""), rows)
     note = [("note", answer.note)] if answer.note else []
-    print_fields([*note, ("now", state_text(task, now())), ("run", happened)])
+    print_fields([*note, ("now", state), ("run", happened)])

@@ -1,7 +1,6 @@
 """`watchbell cron next`, `why` and `preview`."""
 
 import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -75,14 +74,6 @@ def test_why_gives_each_field_its_verdict_and_the_run_of_the_minute(watchbell: R
     shown = watchbell("cron", "why", task_id, "--at", minute).out
     assert "success, started" in shown
     assert "alert log: there is no" in shown
-
-
-def test_why_says_when_no_tick_has_come(watchbell: Run, add: Run) -> None:
-    task_id = add(cron="* * * * *")
-    minute = time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime())
-    assert "no tick has come since" in watchbell("cron", "why", task_id, "--at", minute).out
-    watchbell("tick")
-    assert "no tick has come since" not in watchbell("cron", "why", task_id, "--at", minute).out
 
 
 def test_why_not_names_the_field_and_the_clock_change(watchbell: Run, add: Run) -> None:

@@ -232,6 +232,15 @@ def test_a_task_that_has_not_fired_says_so_and_an_unknown_one_is_refused(watchbe
     assert watchbell("cron", "logs", "zzzz").code == 2
 
 
+def test_logs_of_a_removed_task_that_never_fired_point_at_no_command_that_refuses_it(watchbell: Run, add: Run) -> None:
+    task_id = add()
+    watchbell("cron", "remove", task_id)
+    ended = watchbell("cron", "logs", task_id)
+    assert (ended.code, ended.out) == (0, "")
+    assert "there is no task with this id" in ended.err
+    assert "cron next" not in ended.err
+
+
 def test_errors_stand_below_their_run_across_the_whole_width_with_nothing_that_steers_a_terminal(
     watchbell: Run, add: Run, home: Path
 ) -> None:

@@ -8,16 +8,19 @@ from typing import Any
 import click
 
 from watchbell.delivery.place import weaker_promise
-from watchbell.errors import ConfigError, UsageError
+from watchbell.errors import ConfigError, TaskError, UsageError
 from watchbell.instants import format_instant
+from watchbell.settings import load_settings
 from watchbell.stores.interface import RawTask, Store
-from watchbell.tasks import FOREVER, Task
-from watchbell_cli.definitions import changed_definition, checked_task, credential_params, new_definition
+from watchbell.stores.local.store import TASKS_FILE
+from watchbell.tasks import FOREVER, Task, task_from_json
+from watchbell_cli.definitions import OPTION_OF, changed_definition, checked_task, credential_params, new_definition
 from watchbell_cli.doubts import warn_of_doubts
 from watchbell_cli.home import now, opened_store
 from watchbell_cli.lookup import change_meant
 from watchbell_cli.options import Instant, as_json, definition_options, task_argument
 from watchbell_cli.output import say, warn
+from watchbell_cli.plans import stored_definitions
 from watchbell_cli.task_views import show_definition
 
 
@@ -37,7 +40,10 @@ def add(as_json: bool, **options: Any) -> None:
     # All mistakes but a taken id show before a home is made.
     checked_task(new_definition(secrets.token_hex(6), options, created_at))
     with opened_store(create=True) as store:
+        namesakes = [other.id for other in store.tasks.listing().tasks if other.name and other.name == options["name"]]
         task = _add(store, options, created_at)
+    if namesakes:
+        warn(f"{', '.join(namesakes)} has the same name: commands will want the id, and both report")
     _warn_of_credentials(task)
     warn_of_doubts([task])
     _warn_of_weaker_promises(task)
@@ -99,7 +105,8 @@ def pause(task: str, until: datetime | None) -> None:
     """
     if until is not None and until <= now():
         raise UsageError(f"--until: {format_instant(until)} is in the past")
-    paused, _ = _change_one(task, lambda raw: raw | {"paused_until": format_instant(until) if until else FOREVER})
+    pause_until = format_instant(until) if until else FOREVER
+    paused, _ = _change_one(task, lambda raw: raw | {"paused_until": pause_until}, checked=task_from_json)
     end = f"until {format_instant(until)}" if until else f"until `watchbell cron resume {paused.id}`"
     say(f"paused {_label(paused)} {end}")
 
@@ -119,7 +126,7 @@ def resume(task: str) -> None:
         was_paused.append(raw.get("paused_until") is not None)
         return {key: value for key, value in raw.items() if key != "paused_until"}
 
-    resumed, _ = _change_one(task, change)
+    resumed, _ = _change_one(task, change, checked=task_from_json)
     say(f"resumed {_label(resumed)}" if was_paused[-1] else f"{_label(resumed)} was not paused")
     if not resumed.enabled:
         say(f"it is disabled: `watchbell cron edit {resumed.id} --enable` lets it fire")
@@ -156,18 +163,56 @@ def _check_removed(store: Store, task_id: str) -> None:
     raise ConfigError(f"{task_id} left the file but goes on firing until the rest of the file can be read{why}")
 
 
-def _change_one(text: str, change: Callable[[RawTask], RawTask]) -> tuple[Task, datetime]:
-    """Change the one definition that `text` means; return the task as it is now, and since when."""
+def _change_one(
+    text: str, change: Callable[[RawTask], RawTask], *, checked: Callable[[RawTask], Task] = checked_task
+) -> tuple[Task, datetime]:
+    """Change the one definition that `text` means; return the task as it is now, and since when.
+
+    Raises TaskError, with its place, for what was wrong in it before and is not mended by this change.
+    """
     at = now()
     changed: list[Task] = []
+    faults: list[tuple[RawTask, TaskError]] = []
 
     def change_checked(raw: RawTask) -> RawTask:
-        changed[:] = [checked_task(change(raw))]
+        new = change(raw)
+        try:
+            changed[:] = [checked(new)]
+        except (TaskError, UsageError) as error:
+            before = _fault(raw)
+            if before is not None and str(before) in (str(error), str(error.__cause__)):
+                faults[:] = [(raw, before)]
+            raise
         return dict(changed[0].raw)
 
-    with opened_store() as store:
-        change_meant(store, text, change_checked, now=at)
+    try:
+        with opened_store() as store:
+            change_meant(store, text, change_checked, now=at)
+    except (TaskError, UsageError):
+        if faults:
+            raise _at_its_place(*faults[-1]) from None
+        raise
     return changed[0], at
+
+
+def _fault(raw: RawTask) -> TaskError | None:
+    try:
+        task_from_json(raw)
+    except TaskError as error:
+        return error
+    return None
+
+
+def _at_its_place(raw: RawTask, fault: TaskError) -> TaskError:
+    """Return what is wrong with a stored definition, and where it stands: in which file, or under which id."""
+    settings = load_settings()
+    place = f"{raw.get('id')}.{fault.path}"
+    if settings.dynamodb_prefix is None:
+        number = next((number for number, other in enumerate(stored_definitions()) if other == raw), "?")
+        place = f"{settings.home / TASKS_FILE}: [{number}].{fault.path}"
+    option = OPTION_OF.get(fault.path)
+    hint = f"; mend it with `watchbell cron edit {raw.get('id')} {option} …`" if option else "; mend it there"
+    return TaskError(str(fault).removeprefix(f"{fault.path}: ") + hint, path=place)
 
 
 def _warn_of_credentials(task: Task) -> None:

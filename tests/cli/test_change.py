@@ -152,3 +152,38 @@ def test_a_task_is_meant_by_a_unique_prefix_of_its_id_or_its_exact_name(
     assert "did you mean abc111222333 (one)?" in mistyped.err
     assert "did you mean abd111222333 (two)?" in watchbell("cron", "remove", "tvo").err
     assert watchbell("cron", "show", "").code == 2
+
+
+@pytest.mark.parametrize("command", ["pause {}", "resume {}", "edit {} --window 5"])
+def test_what_was_wrong_in_the_file_before_a_change_is_named_by_file_and_path_with_exit_code_3(
+    watchbell: Run, add: Run, tasks_file: Path, command: str
+) -> None:
+    task_id = add()
+    other = only(tasks_file)
+    broken = other | {"id": "aaaa", "cron": "61 * * * *"}
+    tasks_file.write_text(json.dumps([other, broken]))
+    before = tasks_file.read_bytes()
+    ended = watchbell("cron", *command.format("aaaa").split())
+    assert (ended.code, ended.out) == (3, "")
+    assert f"{tasks_file}: [1].cron: " in ended.err
+    assert "error: --cron" not in ended.err
+    assert tasks_file.read_bytes() == before
+    assert watchbell("cron", "pause", task_id).code == 0
+
+
+def test_a_change_that_is_wrong_itself_is_a_usage_error_though_the_file_is_wrong_too(
+    watchbell: Run, add: Run, tasks_file: Path
+) -> None:
+    task_id = add()
+    tasks_file.write_text(json.dumps([only(tasks_file) | {"cron": "61 * * * *"}]))
+    ended = watchbell("cron", "edit", task_id, "--cron", "99 * * * *")
+    assert (ended.code, "error: --cron: " in ended.err) == (2, True)
+
+
+def test_a_name_that_only_the_command_line_refuses_does_not_keep_a_task_from_being_paused(
+    watchbell: Run, add: Run, tasks_file: Path
+) -> None:
+    task_id = add()
+    tasks_file.write_text(json.dumps([only(tasks_file) | {"name": "a\tb"}]))
+    assert watchbell("cron", "pause", task_id).code == 0
+    assert watchbell("cron", "resume", task_id).code == 0

@@ -82,12 +82,16 @@ def _sums(audits: Sequence[Audit]) -> list[tuple[str, str]]:
     expected = sum(one.expected for one in audits)
     return [
         ("expected", f"{_counted(expected, 'fire time')} of {_counted(len(audits), 'task')}"),
-        ("ran", f"{ran}: {ran - late} on time, {late - caught_up} late, {caught_up} caught up after lost ticks"),
+        ("ran", f"{ran}: {ran - late} on time, {late} late" + _of_them_caught_up(caught_up)),
         ("missed", _by_reason(missed)),
         ("skipped", _by_reason(skipped)),
         ("open", f"{sum(len(one.pending) for one in audits)} due and still within their grace"),
         ("ledger", _verdict(audits)),
     ]
+
+
+def _of_them_caught_up(number: int) -> str:
+    return f" ({number} of them caught up after lost ticks)" if number else ""
 
 
 def _verdict(audits: Sequence[Audit]) -> str:

@@ -135,6 +135,10 @@ def test_a_late_run_is_counted_and_caught_up_when_no_tick_was_there(watchbell: R
         connection.execute("INSERT INTO ticks (minute, ran_at, timer, machine) VALUES (0, ?, 'cron', 'm')", (ran_at,))
     (one,) = watchbell("cron", "audit", "--json").json["tasks"]
     assert (one["late"], one["caught_up"]) == (2, 1)
+    shown = watchbell("cron", "audit").out
+    assert "69: 67 on time, 2 late (1 of them caught up after lost ticks)" in shown
+    heading, row = (line.split() for line in shown.splitlines() if "LATE" in line or "Digest" in line)
+    assert row[1:][heading.index("LATE")] == "2"  # a task's cell is two words, its id and its name
 
 
 def test_a_removed_task_is_audited_and_ad_hoc_runs_are_none_of_its_business(watchbell: Run, task_id: str) -> None:

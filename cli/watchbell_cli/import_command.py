@@ -12,7 +12,7 @@ from watchbell.errors import ScheduleError, UsageError
 from watchbell.planning.migration import Import, OnConflict, Reading, plan_import, readings
 from watchbell.schedule import Schedule
 from watchbell.stores.interface import RawTask
-from watchbell.tasks import json_type
+from watchbell.tasks import is_task_id, json_type
 from watchbell_cli.doubts import warn_of_doubts
 from watchbell_cli.export_command import FORMAT, MARK
 from watchbell_cli.home import now
@@ -69,7 +69,8 @@ def import_tasks(
       watchbell cron import ~/.config/opensre/scheduler_tasks.json --weekdays monday-is-0 --yes
     """
     source = _read(read_document("FILE", file))
-    open_question = [] if source.ours else readings(source.entries)
+    _point_out_missing_ids(source.entries)
+    open_question = [] if source.ours else readings([entry for entry in source.entries if is_task_id(_id_of(entry))])
     if open_question:
         _show_readings(open_question)
     if weekdays is None and open_question and not dry_run:
@@ -121,6 +122,16 @@ def _read(document: Document) -> _Source:
     if isinstance(version, int) and version > FORMAT:
         raise UsageError(f"{document.name} is an export of a newer Watchbell ({MARK}: {version}); upgrade Watchbell")
     return _Source(document=document, entries=value["tasks"], ours=version is not None)
+
+
+def _id_of(entry: Any) -> Any:
+    return entry.get("id") if isinstance(entry, dict) else None
+
+
+def _point_out_missing_ids(entries: Sequence[Any]) -> None:
+    missing = sum(isinstance(entry, dict) and _id_of(entry) is None for entry in entries)
+    if missing:
+        say(f"note: {missing} task(s) of the file have no id; `watchbell cron apply -f FILE` adds tasks by their names")
 
 
 def _planned(source: _Source, raws: list[RawTask], how: _How) -> Import:

@@ -13,6 +13,7 @@ from watchbell.planning.forecast import fires_within
 from watchbell.secrets.redaction import redact_json
 from watchbell.tasks import Task
 from watchbell_cli.output import print_text
+from watchbell_cli.task_views import ENABLED, state_text
 from watchbell_cli.times import local
 
 DAYS = 7
@@ -76,15 +77,21 @@ def _lines(change: Change, at: datetime) -> list[str]:
     elif task is not None:
         lines += [f"    {task.kind}  {task.cron}  {task.timezone}  {', '.join(map(str, task.targets))}"]
     goes, comes = fires_changed(change, at)
-    lines += fire_lines(goes, comes, task)
-    return lines
+    if goes or comes:
+        return lines + _fire_lines(goes, comes, task.timezone if task else "UTC")
+    return [*lines, f"    next {DAYS} days: {_no_other_fires(change, at)}"]
 
 
-def fire_lines(goes: _Fires, comes: _Fires, task: Task | None) -> list[str]:
+def _no_other_fires(change: Change, at: datetime) -> str:
+    """Say why no fire comes or goes: nothing fires, and for how long it does not, or all of it as before."""
+    if change.action == "change":
+        return "the same fires"
+    state = state_text(change.task, at) if change.task else ENABLED
+    return "no fires" if state == ENABLED else f"no fires: {state}"
+
+
+def _fire_lines(goes: _Fires, comes: _Fires, zone: str) -> list[str]:
     """Return how the next seven days of fires change, the first few of each kind."""
-    zone = task.timezone if task else "UTC"
-    if not goes and not comes:
-        return [f"    next {DAYS} days: the same fires"]
     counts = [f"{_counted(fires)} {verb}" for fires, verb in ((goes, "go"), (comes, "come")) if fires]
     lines = [f"    next {DAYS} days: {', '.join(counts)}"]
     for sign, fires in (("-", goes), ("+", comes)):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -305,8 +306,11 @@ def _pause(value: Any) -> Pause:
 
 def _created_at(value: Any) -> datetime:
     """The ancestor wrote local-looking instants without an offset; they were UTC."""
-    text = _text(value)
-    return parse_instant(text if re.search(r"([zZ]|[+-]\d\d:?\d\d)$", text) else f"{text}Z")
+    text = _text(value).strip()
+    if not re.search(r"([zZ]|[+-]\d\d:?\d\d)$", text):
+        with suppress(ValueError):
+            return parse_instant(f"{text}Z")
+    return parse_instant(text)  # a complaint quotes what stands in the file
 
 
 def pause_to_json(pause: Pause | None) -> str | None:

@@ -227,3 +227,40 @@ def test_two_thousand_tasks_are_imported_in_a_moment(watchbell: Run, file: Path,
     write(file, *(ancestor(f"t{number}", cron=f"{number % 60} 9 * * *") for number in range(2_000)))
     ended = watchbell("cron", "import", str(file), "--yes", "--json")
     assert (ended.code, len(ended.json["changes"]), len(stored(tasks_file))) == (0, 2_000, 2_000)
+
+
+def test_tasks_without_an_id_are_named_by_their_place_and_apply_is_pointed_out(
+    watchbell: Run, file: Path, home: Path
+) -> None:
+    tasks = [ancestor("aaaa", name="digest"), ancestor("bbbb", name="audit")]
+    write(file, *({key: value for key, value in task.items() if key != "id"} for task in tasks))
+    ended = watchbell("cron", "import", str(file), "--yes")
+    assert (ended.code, ended.out) == (2, "")
+    assert "None" not in ended.err
+    assert "(tasks[0].id): this field is required" in ended.err
+    assert "2 task(s) of the file have no id; `watchbell cron apply" in ended.err
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"enabled": False}, "next 7 days: no fires: disabled"),
+        ({"paused_until": "forever"}, "next 7 days: no fires: paused"),
+    ],
+)
+def test_a_task_that_does_not_fire_is_added_with_the_word_for_it(
+    watchbell: Run, file: Path, fields: dict[str, Any], said: str
+) -> None:
+    write(file, ancestor("aaaa", cron="0 9 * * *", **fields))
+    ended = watchbell("cron", "import", str(file), "--yes")
+    assert ended.code == 0
+    assert said in ended.out
+    assert "the same fires" not in ended.out
+
+
+def test_an_instant_that_cannot_be_read_is_quoted_as_it_stands_in_the_file(watchbell: Run, file: Path) -> None:
+    write(file, ancestor("aaaa", cron="0 9 * * *", created_at="x"))
+    ended = watchbell("cron", "import", str(file), "--yes")
+    assert ended.code == 2
+    assert "(tasks[0].created_at): 'x' is not an instant" in ended.err

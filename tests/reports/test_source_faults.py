@@ -98,6 +98,27 @@ def test_no_fault_of_any_single_answer_reads_as_an_all_clear(server, path, fault
     assert all(number.value is None for number in report.numbers)
 
 
+@pytest.mark.parametrize(
+    "remark",
+    [
+        'PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "reqs" (1:6)',
+        "PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)",
+    ],
+)
+def test_what_a_server_remarks_on_a_question_takes_nothing_from_its_answer(server, remark):
+    def remarking(*texts):
+        return lambda handler, fake: handler.send_json(
+            {**fake.answer(handler.clean_path, handler.form), "warnings": list(texts)}
+        )
+
+    server.instants["reqs"] = [{"metric": {}, "value": [0, "7"]}]
+    server.fault = remarking(remark)
+    assert read(prometheus(server)).coverage.status is CoverageStatus.OK
+    assert prometheus(server).ask("rate(reqs[5m])", CLOCK.now()) == [({}, 7.0)]
+    server.fault = remarking(remark, "store eu-1 did not answer")
+    assert "only in part: store eu-1" in read(prometheus(server)).coverage.detail
+
+
 def test_no_rules_is_no_proof(server):
     server.faults["/api/v1/rules"] = monitoring.no_rules
     coverage = read(prometheus(server)).coverage

@@ -20,6 +20,8 @@ MOST_STEPS = 10_000
 CHUNK = timedelta(days=1)
 SMALLEST_CHUNK = timedelta(minutes=10)
 PARTIAL = "some of its storage nodes did not answer"
+#: Up to 2.53 Prometheus puts among the warnings what it thinks of a question, beside what is wrong with an answer.
+REMARKS = ("PromQL info:", "PromQL warning:")
 
 Series = list[dict[str, Any]]
 Answer = TypeVar("Answer")
@@ -57,7 +59,8 @@ class Session:
             raise TypeError("no data")
         if answer.get("status") != "success":
             raise SourceError(f"{self.reader.address} answered without saying that it was a success")
-        self.warnings += [" ".join(str(text).split())[:200] for text in answer.get("warnings") or ()]
+        texts = [" ".join(str(text).split())[:200] for text in answer.get("warnings") or ()]
+        self.warnings += [text for text in texts if not text.startswith(REMARKS)]
         if answer.get("isPartial"):  # VictoriaMetrics' cluster says so without a warning
             self.warnings.append(PARTIAL)
         return answer["data"]

@@ -2,7 +2,10 @@
 
 import json
 import os
+import shlex
+import shutil
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -13,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cli.conftest import Ended
+from cli.conftest import Ended, command
 from delivery.conftest import TOKENS, one_certificate  # noqa: F401  a fixture
 from fakes.chat_server import ChatServer
 from fakes.monitoring import FakeMonitoring, unauthorised
@@ -206,6 +209,133 @@ def test_a_home_and_files_that_others_can_read(world: World) -> None:
     world.warning("files", "scheduler_tasks.json", "chmod 700")
 
 
+@pytest.mark.parametrize(
+    ("home_mode", "file_mode", "status", "commands"),
+    [
+        (0o777, 0o666, "problem", ["chmod 700 {home}", "chmod 600 {config}"]),
+        (0o777, 0o600, "problem", ["chmod 700 {home}"]),
+        (0o1777, 0o600, "problem", ["chmod 700 {home}"]),  # sticky: what is not there yet can still be put there
+        (0o775, 0o664, "problem", ["chmod 700 {home}", "chmod 600 {config}"]),
+        (0o755, 0o664, "problem", ["chmod 600 {config}"]),
+        (0o755, 0o775, "problem", ["chmod go-w {config}"]),  # what can be run still can be
+        (0o2770, 0o660, "warning", ["chmod 700 {home}", "chmod 600 {config}"]),
+        (0o2777, 0o660, "problem", ["chmod 700 {home}", "chmod 600 {config}"]),
+        (0o755, 0o644, "ok", []),
+        (0o700, 0o666, "ok", []),  # nobody gets as far as the file
+    ],
+)
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_what_others_can_write_is_a_problem_and_the_advice_ends_it(
+    home: Path,
+    watchbell: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    home_mode: int,
+    file_mode: int,
+    status: str,
+    commands: list[str],
+    is_linked: bool,
+) -> None:
+    home.mkdir()
+    if is_linked:
+        link = home.with_name("link to home")
+        link.symlink_to(home)
+        monkeypatch.setenv("WATCHBELL_HOME", str(link))
+        home = link
+    config = home / "config.toml"
+    config.write_text("workers = 4\n")
+    config.chmod(file_mode)
+    home.chmod(home_mode)
+
+    found = files_of(watchbell("doctor", "--json"))
+    assert found["status"] == status, found
+    assert ("can write" in found["detail"]) == bool(commands)
+    if not commands:
+        return
+    names = {"home": shlex.quote(str(home)), "config": shlex.quote(str(config))}
+    assert found["advice"] == "; ".join(one.format(**names) for one in commands)
+    assert found["exit_code"] == (3 if status == "problem" else 0)
+    subprocess.run(["sh", "-c", found["advice"]], check=True)
+    assert files_of(watchbell("doctor", "--json"))["status"] == "ok"
+
+
+def test_a_config_elsewhere_that_others_can_write_is_a_problem(
+    home: Path, watchbell: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.mkdir(mode=0o700)
+    config = tmp_path / "open" / "w.toml"
+    config.parent.mkdir()
+    config.parent.chmod(0o755)
+    config.write_text("workers = 4\n")
+    config.chmod(0o666)
+    monkeypatch.setenv("WATCHBELL_CONFIG", str(config))
+    found = files_of(watchbell("doctor", "--json"))
+    assert (found["status"], found["advice"]) == ("problem", f"chmod 600 {config}")
+    assert str(config) in found["detail"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.parametrize(("home_mode", "status"), [(0o2770, "ok"), (0o2777, "problem")])
+def test_a_volume_that_is_given_to_its_group_is_in_order_unless_everybody_can_write_it(
+    home: Path, watchbell: Run, monkeypatch: pytest.MonkeyPatch, home_mode: int, status: str
+) -> None:
+    home.mkdir()
+    home.chmod(home_mode)
+    database = home / "scheduler.lock"
+    database.touch(0o660)
+    database.chmod(0o660)
+    os.chown(database, 10001, 10001)
+    monkeypatch.setattr(os, "geteuid", lambda: 10001)  # the home is root's, as in a pod
+    found = files_of(watchbell("doctor", "--json"))
+    assert found["status"] == status, found
+
+
+def files_of(ended: Ended) -> dict[str, Any]:
+    [found] = [one for one in ended.json["checks"] if one["check"] == "files"]
+    return dict(found)
+
+
+def bound_by_modes(*arguments: str) -> Ended:
+    """Run a command as somebody who owns the files, but whom permission bits bind: root gives its power away."""
+    line = command(*arguments)
+    if os.geteuid() == 0:
+        setpriv = shutil.which("setpriv")
+        if setpriv is None:
+            pytest.skip("root can write anywhere, and there is no setpriv")
+        without = "-dac_override,-dac_read_search"
+        line = [setpriv, f"--bounding-set={without}", f"--inh-caps={without}", *line]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def test_what_doctor_advises_for_a_home_without_write_permission_makes_ticks_work(
+    home: Path, add: Run, watchbell: Run
+) -> None:
+    add(cron="0 9 1 1 *")
+    assert watchbell("tick").code == 0
+    subprocess.run(["chmod", "-R", "a-w", str(home)], check=True)
+    ended = bound_by_modes("doctor", "--offline", "--json")
+    assert ended.code != 0
+    told = {one["check"]: one for one in ended.json["checks"]}
+    assert "chown" not in told["files"]["advice"]
+    for name in ("home", "files"):
+        subprocess.run(["sh", "-c", told[name]["advice"]], check=True)
+    assert files_of(bound_by_modes("doctor", "--offline", "--json"))["status"] == "ok"
+    assert bound_by_modes("tick").code == 0
+
+
+@pytest.mark.parametrize("name", ["scheduler.db", "scheduler.lock"])
+def test_a_tick_that_may_not_write_a_file_of_its_own_names_the_file_and_not_the_folder(
+    home: Path, add: Run, watchbell: Run, name: str
+) -> None:
+    add(cron="* * * * *")
+    assert watchbell("tick", "--dry-run").code == 0
+    (home / name).chmod(0o400)
+    ended = bound_by_modes("tick")
+    assert ended.code == 5, ended
+    assert f"chmod u+rw {home / name}" in ended.err
+    assert "must be a folder" not in ended.err
+
+
 def test_a_damaged_database(world: World) -> None:
     path = world.home / "scheduler.db"
     world.sql("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -224,9 +354,14 @@ def test_a_database_of_a_newer_watchbell(world: World) -> None:
 
 def test_a_timer_that_is_deleted(world: World) -> None:
     world.sql("UPDATE ticks SET ran_at = ran_at - 3600, minute = minute - 60")
-    world.problem("timer", 3, "silent", "60 min ago", "watchbell timer install")
+    world.problem("timer", 3, "silent", "60 min ago", "watchbell timer install --cron (or --systemd, --user-systemd)")
     world.sql("DELETE FROM ticks")
-    world.problem("timer", 3, "no tick in the last 24 hours")
+    world.problem("timer", 3, "no timer started a tick in the last 24 hours", "exit code 3")
+
+
+def test_ticks_by_hand_do_not_make_a_timer(world: World) -> None:
+    world.sql("UPDATE ticks SET timer = 'by hand'")
+    world.problem("timer", 3, "no timer started a tick", "watchbell timer install --cron")
 
 
 def test_minutes_that_were_lost(world: World) -> None:
@@ -234,7 +369,8 @@ def test_minutes_that_were_lost(world: World) -> None:
     world.sql(
         "INSERT INTO ticks (minute, ran_at, timer, machine) VALUES (?, ?, 'cron', 'm')", now // 60 - 10, now - 600
     )
-    world.warning("timer", "9 minutes lost", "longest hole 9 min", "by cron")
+    found = world.warning("timer", "9 minutes lost", "longest hole 9 min", "by cron", "watchbell timer status")
+    assert "timer install" not in found["advice"]  # one is alive
 
 
 def test_a_clock_that_was_set_back(world: World) -> None:

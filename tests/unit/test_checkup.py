@@ -1,5 +1,6 @@
 """What doctor concludes from mounts, versions, zone folders and ticks; and which exit code stands for all of it."""
 
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from watchbell.checkup.home import file_system, kind_of
 from watchbell.checkup.store_health import check_sqlite
 from watchbell.checkup.times import check_against_servers, check_clock, check_zone_data, lost_minutes
 from watchbell.stores.interface import TickRecord
+from watchbell.stores.local.faults import how_to_open
 
 NOW = datetime(2026, 11, 22, 9, 0, 30, tzinfo=UTC)
 MOUNTS = """\
@@ -53,6 +55,27 @@ def test_network_file_systems_are_a_problem_and_passing_ones_a_warning(path: str
     found = file_system(Path(path), MOUNTS)
     assert found.level is level
     assert (found.exit_code == 5) == (level is Level.PROBLEM)
+
+
+def test_files_of_ones_own_need_another_mode_and_those_of_somebody_else_another_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [tmp_path / "a", tmp_path / "b c"]
+    for file in files:
+        file.touch()
+    assert how_to_open(files) == f"chmod u+rw {files[0]} '{files[1]}'"
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    assert how_to_open(files) == f"run watchbell as the owner of {tmp_path} (user id {owner})"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_of_somebody_else_in_ones_own_folder_is_to_be_given_to_the_owner_of_the_folder(tmp_path: Path) -> None:
+    mine, stray = tmp_path / "a", tmp_path / "b"
+    mine.touch()
+    stray.touch()
+    os.chown(stray, 10001, 10001)
+    assert how_to_open([mine, stray]) == f"chmod u+rw {mine}; run watchbell as one user only: chown 0 {stray}"
 
 
 def test_without_mounts_nothing_is_claimed() -> None:

@@ -1,13 +1,15 @@
-"""The home folder: whether it is there, whose it is, who can read it, and what it lies on."""
+"""The home folder: whether it is there, whose it is, who can read and write it, and what it lies on."""
 
 import os
+import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from watchbell.checkup.checks import CONFIG, CREDENTIALS, STORE, Check, named, ok, problem, warning
 from watchbell.secrets.integrations import is_exposed
 from watchbell.settings import Settings
+from watchbell.stores.local.faults import how_to_open
 
 MOUNTS = Path("/proc/self/mounts")
 
@@ -17,8 +19,11 @@ _PASSING = {"tmpfs": "it is gone after a restart of the machine", "ramfs": "it i
             "overlay": "it is gone with the container", "overlayfs": "it is gone with the container",
             "aufs": "it is gone with the container"}  # fmt: skip
 _OTHERS = 0o077
+_ENTERED = 0o011  # by group or others; what is in a folder without these is out of their reach
 _READ_WRITE = os.R_OK | os.W_OK
 _FILES = ("scheduler_tasks.json", "scheduler.db", "scheduler.lock", "integrations.json", "config.toml")
+#: What else a tick or a command has to write.
+_BESIDE = ("scheduler.db-wal", "scheduler.db-shm", "scheduler_tasks.json.lock", "owners")
 
 
 def check_home(settings: Settings) -> Iterator[Check]:
@@ -26,40 +31,122 @@ def check_home(settings: Settings) -> Iterator[Check]:
     home = settings.home
     if settings.dynamodb_prefix is not None:
         if home.is_dir():
-            yield _modes(settings)
+            yield from _check_files(settings)
         return
     if not home.is_dir():
         advice = "watchbell cron add makes it; or set WATCHBELL_HOME, as it is set for the timer"
         yield problem("home", f"there is no folder {home}", advice, CONFIG)
         return
-    if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
-        yield problem("home", f"{home} cannot be written by this user", f"chown -R or chmod u+rwx {home}", CONFIG)
+    if not os.access(home, _READ_WRITE | os.X_OK):
+        yield problem("home", f"{home} cannot be written by this user", _how_to_use(home), CONFIG)
     else:
         yield ok("home", str(home))
-    yield _modes(settings)
+    if os.access(home, os.R_OK | os.X_OK):
+        yield from _check_files(settings)
     yield file_system(home, _read(MOUNTS))
 
 
-def _modes(settings: Settings) -> Check:
-    home, files = settings.home, [settings.home / name for name in _FILES if (settings.home / name).exists()]
-    unusable = [path.name for path in files if not os.access(path, os.R_OK if _is_read_only(path) else _READ_WRITE)]
-    if unusable:
-        advice = f"run watchbell as one user only; chown the files to the owner of {home}"
-        return problem("files", f"this user cannot use {named(unusable)}", advice, CONFIG)
-    tokens = settings.integrations
-    if isinstance(tokens, Path) and tokens.exists() and is_exposed(tokens.stat()):
-        said = f"others can read the tokens in {tokens} (mode {_mode(tokens):04o})"
-        return problem("files", said, f"chmod 600 {tokens}; then consider making new tokens", CREDENTIALS)
+def _how_to_use(home: Path) -> str:
+    if _is_mounted_read_only(home):
+        return "it is on a read-only file system: mount it so that it can be written, or set WATCHBELL_HOME"
     owner = home.stat().st_uid
-    foreign = [path.name for path in files if path.stat().st_uid != owner and not _is_read_only(path)]
-    if foreign:
-        advice = f"chown {owner} them, or a timer of that user cannot write"
-        return warning("files", f"{named(foreign)} belong to another user than {home}", advice)
-    open_ones = [path.name for path in files if is_exposed(path.stat()) and _may_hold_secrets(path)]
+    if owner == os.geteuid():
+        return f"chmod u+rwx {_words([home])}"
+    return f"run watchbell as its owner (user id {owner}), or chown -R {os.geteuid()} {_words([home])}"
+
+
+def _check_files(settings: Settings) -> Iterator[Check]:
+    """Look at modes and owners; what is merely untidy is said where nothing is wrong."""
+    looks = (_unusable(settings.home), _exposed_tokens(settings), _open_to_writers(settings))
+    wrong = [found for found in looks if found is not None]
+    yield from wrong or [_owners_and_readers(settings.home)]
+
+
+def _unusable(home: Path) -> Check | None:
+    closed = [home / name for name in (*_FILES, *_BESIDE) if not os.access(home / name, _needed(home / name))]
+    unusable = [path for path in closed if path.exists()]
+    if not unusable:
+        return None
+    said = f"this user cannot use {named(path.name for path in unusable)}"
+    return problem("files", said, how_to_open(unusable), CONFIG)
+
+
+def _needed(path: Path) -> int:
+    """Return what this user must be able to do with a file; ticks only read tasks, so these may be mounted as well."""
+    return os.R_OK if _is_read_only(path) or _is_mounted_read_only(path) else _READ_WRITE
+
+
+def _exposed_tokens(settings: Settings) -> Check | None:
+    tokens = settings.integrations
+    if not (isinstance(tokens, Path) and tokens.exists() and is_exposed(tokens.stat())):
+        return None
+    said = f"others can read the tokens in {tokens} (mode {_mode(tokens):04o})"
+    return problem("files", said, f"chmod 600 {_words([tokens])}; then consider making new tokens", CREDENTIALS)
+
+
+def _open_to_writers(settings: Settings) -> Check | None:
+    """Find what others can replace: with config.toml they run commands of theirs, with tasks they send to anybody.
+
+    The group of a home that belongs to somebody else does not count: it is how a Kubernetes volume (root, fsGroup) is
+    given to us. A set-group-id folder is meant for its group, which is a warning.
+    """
+    home, user = settings.home, _ticking_user(settings.home)
+    others = stat.S_IWOTH | (stat.S_IWGRP if home.stat().st_uid == user else 0)
+    reached = [path for path in _files_in_use(settings) if _mode(path.resolve().parent) & _ENTERED]
+    found = [path for path in (home, *reached) if _mode_if_there(path) & others]
+    if not found:
+        return None
+    advice = _how_to_close(found, home, user)
+    what = named(path.name if path.parent == home else str(path) for path in found)
+    if _mode(home) & stat.S_ISGID and not any(_mode(path) & stat.S_IWOTH for path in found):
+        return warning("files", f"the group of {home} can write {what}", advice)
+    return problem("files", f"others can write {what}, and so decide what runs and what is sent", advice, CONFIG)
+
+
+def _files_in_use(settings: Settings) -> list[Path]:
+    """Return the files in the home, and the config.toml elsewhere that WATCHBELL_CONFIG names."""
+    files = {path for path in settings.home.iterdir() if path.is_file()}
+    if isinstance(settings.config_file, Path) and settings.config_file.is_file():
+        files.add(settings.config_file)
+    return sorted(files)
+
+
+def _how_to_close(found: list[Path], home: Path, user: int) -> str:
+    """Return the commands; a file that belongs to somebody else, or is a program, keeps its other rights."""
+    commands = []
+    if home in found:
+        commands += [] if home.stat().st_uid == user else [f"chown {user} {_words([home])}"]
+        commands.append(f"chmod 700 {_words([home])}")
+    files = [path for path in found if path != home]
+    private = [path for path in files if path.stat().st_uid == user and not _mode(path) & stat.S_IXUSR]
+    if private:
+        commands.append(f"chmod 600 {_words(private)}")
+    if rest := [path for path in files if path not in private]:
+        commands.append(f"chmod go-w {_words(rest)}")
+    return "; ".join(commands)
+
+
+def _owners_and_readers(home: Path) -> Check:
+    files, owner = _present(home, _FILES), home.stat().st_uid
+    foreign = [path for path in files if path.stat().st_uid != owner and not _is_read_only(path)]
+    if foreign and (owner or _ticking_user(home) == owner):  # of root's home, not ours, we have a part: a volume
+        advice = f"chown {owner} {_words(foreign)}; else a timer of that user cannot write"
+        return warning("files", f"{named(path.name for path in foreign)} belong to another user than {home}", advice)
+    open_ones = [path for path in files if is_exposed(path.stat()) and _may_hold_secrets(path)]
     if _mode(home) & _OTHERS and open_ones:
-        advice = f"chmod 700 {home}; chmod 600 the files"
-        return warning("files", f"others can read {named(open_ones)} (home is {_mode(home):04o})", advice)
+        advice = f"chmod 700 {_words([home])}; chmod 600 {_words(open_ones)}"
+        said = f"others can read {named(path.name for path in open_ones)} (home is {_mode(home):04o})"
+        return warning("files", said, advice)
     return ok("files", f"{len(files)} files, home {_mode(home):04o}")
+
+
+def _present(home: Path, names: Iterable[str]) -> list[Path]:
+    return [home / name for name in names if (home / name).exists()]
+
+
+def _ticking_user(home: Path) -> int:
+    """Return who is meant to use the home: this user, or the owner where root only looks at it."""
+    return os.geteuid() or home.stat().st_uid
 
 
 def _is_read_only(path: Path) -> bool:
@@ -67,8 +154,27 @@ def _is_read_only(path: Path) -> bool:
     return path.name in ("integrations.json", "config.toml")
 
 
+def _is_mounted_read_only(path: Path) -> bool:
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+def _words(paths: Iterable[Path]) -> str:
+    return shlex.join(str(path) for path in paths)
+
+
 def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+def _mode_if_there(path: Path) -> int:
+    """Return the mode of a file that a tick may take away just now."""
+    try:
+        return _mode(path)
+    except FileNotFoundError:
+        return 0
 
 
 def _may_hold_secrets(path: Path) -> bool:

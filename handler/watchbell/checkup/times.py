@@ -11,11 +11,16 @@ from watchbell.checkup.checks import CONFIG, Check, count, ok, problem, warning
 from watchbell.claims import AHEAD
 from watchbell.instants import MINUTE, floor_minute, format_instant, format_minute
 from watchbell.stores.interface import TickRecord
+from watchbell.timers import BY_HAND
 
 SINCE = timedelta(hours=24)
 #: A timer that has been silent for longer is taken for dead.
 SILENCE = timedelta(minutes=3)
 _SKEW = timedelta(seconds=30)
+_START_ONE = (
+    "see `watchbell timer status`; where none is installed: watchbell timer install --cron (or --systemd, "
+    "--user-systemd). A tick that cannot read its settings (exit code 3) or its store (5) leaves no trace"
+)
 
 
 def check_zone_data(now: datetime, folders: Sequence[str] = zoneinfo.TZPATH) -> Check:
@@ -78,20 +83,20 @@ def check_against_servers(server_times: Mapping[str, datetime], now: datetime) -
 
 
 def check_timer(records: Sequence[TickRecord], now: datetime) -> Check:
-    """Say when the last tick ran, and how many minutes of 24 hours had none."""
-    past = [record for record in records if record.ran_at <= now + MINUTE]
-    advice = "see `watchbell timer status`; `watchbell timer install` starts one"
+    """Say when a timer last started a tick, and how many minutes of 24 hours had none; ticks by hand do not count."""
+    past = [record for record in records if record.ran_at <= now + MINUTE and record.timer != BY_HAND]
     if not past:
-        return problem("timer", "no tick in the last 24 hours", advice, CONFIG)
+        return problem("timer", "no timer started a tick in the last 24 hours", _START_ONE, CONFIG)
     last = past[-1]
     age = now - last.ran_at
     if age > SILENCE:
         said = f"the last tick ran {_ago(age)} ago, at {format_minute(last.ran_at)}, started by {last.timer}"
-        return problem("timer", f"silent: {said}", advice, CONFIG)
+        return problem("timer", f"silent: {said}", _START_ONE, CONFIG)
     lost, longest = lost_minutes(past, now)
     timers = ", ".join(sorted({record.timer for record in past}))
     said = f"last tick {_ago(age)} ago; {count(lost, 'minute')} lost since {format_minute(past[0].ran_at)}; by {timers}"
     if lost:
+        advice = "`watchbell timer status` names them; what was due then ran later or is missed: watchbell cron audit"
         return warning("timer", f"{said}; longest hole {longest} min", advice)
     return ok("timer", said)
 

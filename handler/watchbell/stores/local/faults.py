@@ -1,14 +1,16 @@
 """What SQLite and the system complain about, as our errors, saying what to do."""
 
 import os
+import shlex
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from watchbell.errors import StoreError, TryAgain
 
 _FEW_BLOCKS = 16
+_READ_WRITE = os.R_OK | os.W_OK
 
 
 @contextmanager
@@ -35,8 +37,33 @@ def advice(path: Path, text: str) -> str:
     if "not a database" in lower or "malformed" in lower:
         return "; move the damaged file aside, a new one starts at now"
     if any(word in lower for word in ("readonly", "read-only", "unable to open", "permission denied")):
-        return f"; {path.parent} must be a folder that this user can write to (WATCHBELL_HOME)"
+        return f"; {_how_to_write(path)}"
     return ""
+
+
+def how_to_open(files: Sequence[Path]) -> str:
+    """Return what lets this user read and write `files`: own ones have the wrong mode, others the wrong owner."""
+    advice = []
+    if own := [file for file in files if file.stat().st_uid == os.geteuid()]:
+        advice.append(f"chmod u+rw {shlex.join(map(str, own))}")
+    if foreign := [file for file in files if file not in own]:
+        folder = foreign[0].parent
+        owner = folder.stat().st_uid
+        if strays := [file for file in foreign if file.stat().st_uid != owner]:
+            advice.append(f"run watchbell as one user only: chown {owner} {shlex.join(map(str, strays))}")
+        else:
+            advice.append(f"run watchbell as the owner of {folder} (user id {owner})")
+    return "; ".join(advice)
+
+
+def _how_to_write(path: Path) -> str:
+    """Return what to do where a file cannot be written: SQLite says the same of its folder and of the files beside."""
+    folder = path.parent
+    if os.access(folder, _READ_WRITE | os.X_OK):
+        ours = sorted(file for file in folder.iterdir() if file.name.startswith(f"{path.stem}."))
+        if closed := [file for file in ours if not os.access(file, _READ_WRITE) and file.exists()]:
+            return how_to_open(closed)
+    return f"{folder} must be a folder that this user can write to (WATCHBELL_HOME)"
 
 
 def _is_full(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """Webhooks: weaker variants of Slack and Discord. The URL is the credential, the answer all the evidence there is."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -143,6 +144,17 @@ def test_blocks_that_a_slack_webhook_refuses_become_plain_text(open_channel):
     outcome = send(channel)
     assert "shown as plain text" in outcome.note
     assert "blocks" not in channel.received[0].payload
+
+
+def test_what_a_slack_webhook_shows_as_plain_text_keeps_its_foot_and_the_note_tells_what_is_cut(open_channel):
+    channel = open_channel("slack")
+    channel.stamp = replace(channel.stamp, repeat=True)
+    channel.server.fault(status=400, body="invalid_blocks")
+    long = replace(channel.report, sections=(Section(title="All", lines=tuple(f"line {n} " * 9 for n in range(90))),))
+    outcome = send(channel, report=long)
+    [message] = channel.received
+    assert "This may be a repeat" in message.text
+    assert re.findall(r"(\d+) more lines left out", message.text) == re.findall(r"(\d+) lines left out", outcome.note)
 
 
 @pytest.mark.parametrize("fault", [{"then": "reset", "accept": True}, {"then": "truncate", "accept": True}])

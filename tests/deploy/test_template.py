@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -73,11 +74,15 @@ def test_the_tables_are_those_that_store_create_makes(resources: dict[str, Any],
 
 
 @pytest.mark.parametrize("name", ["TasksTable", "RunsTable"])
-def test_tables_outlive_the_stack_and_can_be_restored(template: dict[str, Any], name: str) -> None:
+def test_tables_outlive_the_stack_can_be_restored_and_are_encrypted_for_nothing(
+    template: dict[str, Any], name: str
+) -> None:
     table = template["Resources"][name]
     assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert table["Properties"]["SSESpecification"] == {"SSEEnabled": True}
+    # As `store create` makes them: under DynamoDB's own key. SSEEnabled would mean a key that KMS bills for.
+    assert "SSESpecification" not in table["Properties"]
+    assert all("SSESpecification" not in table.create("x") for table in TABLES)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -101,6 +106,41 @@ def test_a_message_stays_hidden_for_six_time_outs_and_is_given_up_after_five_rec
     assert queue["RedrivePolicy"]["maxReceiveCount"] >= 5
     event = resources["DeliverFunction"]["Events"]["Runs"]["Properties"]
     assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_one_message_that_failed_once_wakes_nobody(resources: dict[str, Any]) -> None:
+    """Its age goes on counting while it is hidden; then it has the time of one more try."""
+    alarm, queue = resources["QueueAgeAlarm"], resources["RunsQueue"]
+    assert alarm["MetricName"] == "ApproximateAgeOfOldestMessage"
+    second_try = queue["VisibilityTimeout"] + resources["DeliverFunction"]["Timeout"]
+    assert second_try < alarm["Threshold"] < 2 * queue["VisibilityTimeout"]
+    assert f"{alarm['Threshold'] // 60} minutes" in alarm["AlarmDescription"]
+
+
+def test_the_tick_and_only_the_tick_can_tell_a_dead_mans_switch(
+    template: dict[str, Any], resources: dict[str, Any]
+) -> None:
+    name = "WATCHBELL_HEARTBEAT_URL"
+    given = resources["TickFunction"]["Environment"]["Variables"][name]
+    assert given == {"Fn::If": ["HasHeartbeat", {"Fn::Sub": "ssm:${HeartbeatParameter}"}, {"Ref": "AWS::NoValue"}]}
+    assert "Environment" not in resources["DeliverFunction"]
+
+
+def test_whoever_is_asked_for_a_parameter_may_take_what_is_there(template: dict[str, Any]) -> None:
+    """`sam deploy --guided` asks for each; a hidden one has no default then, and no empty answer is taken."""
+    parameters = template["Parameters"]
+    assert [name for name, one in parameters.items() if "Default" not in one or one.get("NoEcho")] == []
+    for one in parameters.values():
+        assert re.fullmatch(one.get("AllowedPattern", ".*"), str(one["Default"]))
+
+
+def test_who_builds_reports_may_read_cloudwatch_and_without_a_queue_that_is_the_tick(resources: dict[str, Any]) -> None:
+    assert resources["CloudWatchReading"]["Roles"] == [{"Ref": "DeliverRole"}, {"Ref": "TickRole"}]
+
+
+def test_an_output_that_speaks_of_logs_is_a_log_group(template: dict[str, Any]) -> None:
+    found = {name: one["Value"] for name, one in template["Outputs"].items() if "logs tail" in one["Description"]}
+    assert found == {"TickLogGroup": {"Ref": "TickLogs"}, "DeliverLogGroup": {"Ref": "DeliverLogs"}}
 
 
 def test_the_schedule_rings_each_minute_on_the_minute_and_does_not_ring_for_long_ago(resources: dict[str, Any]) -> None:
@@ -149,8 +189,40 @@ def test_every_alarm_tells_the_topic(template: dict[str, Any]) -> None:
 
 def test_variables_of_the_functions_are_documented(template: dict[str, Any]) -> None:
     settings = (ROOT / "docs" / "settings.md").read_text()
-    names = template["Globals"]["Function"]["Environment"]["Variables"]
+    places = [template["Globals"]["Function"], *(one["Properties"] for one in template["Resources"].values())]
+    names = [name for place in places for name in place.get("Environment", {}).get("Variables", {})]
     assert [name for name in names if name.startswith("WATCHBELL_") and f"`{name}`" not in settings] == []
+
+
+PAGE = (ROOT / "docs" / "how-to" / "aws.md").read_text()
+BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+
+
+def test_in_the_docs_nothing_is_imported_while_the_old_timer_may_still_tick() -> None:
+    """Pasted as one block: a line that fails must not be followed by the next one."""
+    (moving,) = [block for block in BLOCKS if "timer remove" in block]
+    assert re.fullmatch(
+        r"watchbell timer remove &&\n +\S+ watchbell cron import tasks.json &&\n +rm tasks.json\n", moving
+    )
+
+
+def test_in_the_docs_credentials_are_written_for_nobody_else_to_read() -> None:
+    assert [block for block in BLOCKS if "--with-secrets" in block and "umask 077 &&" not in block] == []
+
+
+def test_in_the_docs_a_protected_table_is_waited_for_before_it_is_deleted() -> None:
+    (removing,) = [block for block in BLOCKS if "delete-table" in block]
+    assert re.findall(r"aws dynamodb ([a-z-]+)", removing) == ["update-table", "wait", "delete-table"]
+
+
+def test_in_the_docs_only_the_first_deployment_names_parameters_on_its_command_line() -> None:
+    """What is said there later, the next plain `sam deploy` takes back."""
+    assert [line for line in PAGE.splitlines() if "--parameter-overrides" in line and "--guided" not in line] == []
+
+
+def test_in_the_docs_every_parameter_that_is_named_is_one(template: dict[str, Any]) -> None:
+    named = set(re.findall(r"[ `]([A-Z][a-z]+[A-Z][A-Za-z]+)=", PAGE)) | {"DeliverConcurrency"}
+    assert named <= template["Parameters"].keys()
 
 
 def statements(resources: dict[str, Any]) -> list[dict[str, Any]]:

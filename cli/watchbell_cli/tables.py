@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Collection, Sequence
 from itertools import zip_longest
 
+from watchbell.delivery.render.literal import MARK
+
 _GAP = "  "
 _NARROWEST = 6
 _NOTE_INDENT = 4
@@ -43,8 +45,13 @@ def fields(pairs: Sequence[tuple[str, str]], width: int) -> list[str]:
 
 
 def clean(text: str) -> str:
-    """Return text in which nothing steers a terminal: control and direction characters are spelled out."""
-    return "".join(character if character.isprintable() else _spelled(character) for character in text)
+    """Return text in which nothing steers a terminal: control and direction characters are spelled out.
+
+    The mark that reports put beside right-to-left letters stays: it keeps figures where they stand.
+    """
+    return "".join(
+        character if character.isprintable() or character == MARK else _spelled(character) for character in text
+    )
 
 
 def _spelled(character: str) -> str:
@@ -57,7 +64,7 @@ def text_width(text: str) -> int:
 
 
 def _columns(character: str) -> int:
-    if unicodedata.combining(character):
+    if unicodedata.combining(character) or character == MARK:
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 

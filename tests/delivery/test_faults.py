@@ -89,7 +89,8 @@ def test_a_429_is_not_sent_and_carries_the_providers_wait(channel, header):
 def test_the_longest_wait_that_an_answer_names_counts(open_channel, name, body, seconds):
     channel = open_channel(name)
     channel.server.fault(status=429, body=json.dumps(body), headers={"Retry-After": "2"})
-    assert channel.send() == NotSent(f"{name.capitalize()}: too many messages", retry_after=seconds)
+    said = f"{name.capitalize()}: too many messages, again in {seconds:g} s at the earliest"
+    assert channel.send() == NotSent(said, retry_after=seconds)
 
 
 @pytest.mark.parametrize(

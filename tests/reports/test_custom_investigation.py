@@ -222,10 +222,12 @@ def test_a_hole_is_told_with_its_ends_and_once_for_all_questions():
     assert told.asked == ["busy", "busy"]
 
 
-def test_a_threshold_that_was_crossed_before_a_hole_is_shown():
+def test_a_threshold_that_was_crossed_before_a_hole_comes_first():
     told = Told(answers={"busy": grid(api=beyond(3, 6))}, down=(20, 25), status=CoverageStatus.UNPROVEN)
     report = ask(told, queries=[BUSY])
     assert report.verdict is Verdict.UNKNOWN
+    assert report.reason.startswith("1 threshold crossed; for the rest pipeline unavailable: told: no samples between ")
+    assert report.numbers[0].value == 1
     assert lines(report, "busy")[0] == "1 of 1 series above 2 for at least 1 h in the window"
 
 
@@ -334,7 +336,8 @@ def test_a_query_may_name_its_source_and_the_others_are_named_as_not_asked():
 def test_one_required_source_that_fails_makes_it_unknown_but_shows_what_the_other_said():
     one = Told(name="one", answers={"p99": [({"job": "a"}, 0.9)]})
     report = ask(one, Told(name="two"), queries=[P99])
-    assert (report.verdict, report.reason) == (Verdict.UNKNOWN, "pipeline unavailable: two: no such metric")
+    told = "1 threshold crossed; for the rest pipeline unavailable: two: no such metric"
+    assert (report.verdict, report.reason) == (Verdict.UNKNOWN, told)
     assert lines(report, "p99 seconds") == (
         "1 of 1 series above 0.5",
         "only in part: two: no such metric",
@@ -354,6 +357,14 @@ def test_an_optional_source_that_fails_is_named_as_not_checked():
 
 
 # Alerts
+
+
+def test_alerts_that_fire_come_first_where_the_rest_is_not_known():
+    told = Told(episode(1, None), episode(1, 2, pod="a"), answers={"p99": [({}, 0.7)]}, status=CoverageStatus.UNPROVEN)
+    report = ask(told, queries=[P99], alerts=["alertname=Slow"])
+    assert report.verdict is Verdict.UNKNOWN
+    assert report.reason == "1 threshold crossed, 1 alert firing; for the rest pipeline unavailable: told: as told"
+    assert [number.value for number in report.numbers] == [1, None, None, None, 0.7]
 
 
 def test_only_alerts_that_match_all_matchers_count():
@@ -462,6 +473,15 @@ def test_the_last_run_of_the_same_question_is_compared_by_its_numbers():
         "new: not asked the last time",
         "replicas: asked the last time only",
     )
+
+
+def test_thresholds_that_were_crossed_at_least_are_not_fewer_than_the_last_time():
+    queries = [P99, {**P99, "name": "again"}, {**P99, "name": "more", "promql": "more"}]
+    before = ask(Told(answers={"p99": [({}, 0.7)], "more": [({}, 0.7)]}), queries=queries)
+    report = ask(Told(answers={"p99": [({}, 0.7)]}), queries=queries, previous=before)
+    assert report.reason == "2 thresholds crossed; for the rest pipeline unavailable: told: no such metric"
+    assert (report.numbers[0].value, report.numbers[0].previous) == (2, None)
+    assert lines(report, "Changed since 22 Nov 09:00 UTC")[0] == "thresholds crossed: at least 2, was 3"
 
 
 def test_another_question_is_not_compared():

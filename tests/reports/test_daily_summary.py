@@ -121,6 +121,7 @@ def test_a_source_that_cannot_be_believed_has_no_numbers_but_shows_what_it_knows
     history = paged(1)
     report = build(history, history.window(days=4))  # it began three days ago
     assert report.verdict is Verdict.UNKNOWN
+    assert report.reason.startswith("1 alert fired; for the rest pipeline unavailable: ")
     assert {one.value for one in report.numbers} == {None}
     assert section(report, "New").lines
 

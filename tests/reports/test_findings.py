@@ -108,7 +108,12 @@ def test_an_alert_that_one_source_still_sees_firing_still_fires():
         ([seen(), seen(status="unproven", name="am")], Verdict.UNKNOWN, "am: as told"),
         ([seen(), seen(status="failed", name="am", required=False)], Verdict.OK, "no incidents"),
         ([seen(status="failed", required=False)], Verdict.UNKNOWN, NO_HISTORY),
-        ([seen(episode(1, None, severity="page"), status="unproven")], Verdict.UNKNOWN, "prometheus: as told"),
+        (
+            [seen(episode(1, None, severity="page"), status="unproven")],
+            Verdict.UNKNOWN,
+            "1 alert firing, 1 of them urgent; for the rest prometheus: as told",
+        ),
+        ([seen(episode(1, 2), status="unproven")], Verdict.UNKNOWN, "1 alert fired; for the rest prometheus: as told"),
     ],
 )
 def test_verdict_needs_proof_of_every_required_source(evidence, verdict, reason):

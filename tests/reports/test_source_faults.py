@@ -173,7 +173,10 @@ def test_what_is_known_is_shown_beside_the_failure(server):
     ]
     report = daily(Alertmanager(server.url, clock=CLOCK))
     assert report.verdict is Verdict.UNKNOWN
-    assert report.reason == "pipeline unavailable: alertmanager: its cluster is settling, not ready"
+    assert report.reason == (
+        "1 alert firing, 1 of them urgent; "
+        "for the rest pipeline unavailable: alertmanager: its cluster is settling, not ready"
+    )
     assert report.still_firing[0].startswith("DiskFull (page): for ")
 
 

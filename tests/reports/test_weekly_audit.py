@@ -401,6 +401,7 @@ def test_an_audit_of_a_window_without_proof_has_no_numbers():
     history = repeated(20, 2 * MINUTE, HOUR)
     report = build(history, history.window(days=9))
     assert (report.verdict, {one.value for one in report.numbers}) == (Verdict.UNKNOWN, {None})
+    assert report.reason.startswith("20 alerts fired; for the rest pipeline unavailable: ")
     assert section(report, "Alert rules by firing time").rows
 
 

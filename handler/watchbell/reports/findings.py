@@ -101,19 +101,32 @@ def problems_of(window: Window, evidence: Sequence[Evidence]) -> tuple[str, ...]
     return problems
 
 
-def judge(findings: Findings) -> tuple[Verdict, str]:
-    """Return the verdict and the line of reason behind it."""
+def judge(findings: Findings, *, doubt: str = "") -> tuple[Verdict, str]:
+    """Return the verdict and the line of reason behind it; `doubt` stands before the problem where there is one."""
+    seen = fired(findings)
     if not findings.is_proven:
-        return Verdict.UNKNOWN, findings.problem
-    urgent = [episode for episode in findings.still_firing if is_urgent(episode.labels)]
-    firing = many(len(findings.still_firing), "alert")
-    if urgent:
-        return Verdict.DEGRADED, f"{firing} firing, {len(urgent)} of them urgent"
+        return Verdict.UNKNOWN, reason_of_unknown(seen, doubt + findings.problem)
+    if any(is_urgent(episode.labels) for episode in findings.still_firing):
+        return Verdict.DEGRADED, seen
     if findings.still_firing:
-        return Verdict.ATTENTION, f"{firing} firing"
-    if findings.new or findings.resolved:
-        return Verdict.ATTENTION, f"{many(len(findings.episodes), 'alert')} fired, none fires now"
+        return Verdict.ATTENTION, seen
+    if seen:
+        return Verdict.ATTENTION, f"{seen}, none fires now"
     return Verdict.OK, "no incidents"
+
+
+def fired(findings: Findings) -> str:
+    """Return `2 alerts firing, 1 of them urgent` or `3 alerts fired`, which needs no proof; nothing where none did."""
+    if findings.still_firing:
+        urgent = sum(is_urgent(episode.labels) for episode in findings.still_firing)
+        firing = f"{many(len(findings.still_firing), 'alert')} firing"
+        return f"{firing}, {urgent} of them urgent" if urgent else firing
+    return f"{many(len(findings.episodes), 'alert')} fired" if findings.new or findings.resolved else ""
+
+
+def reason_of_unknown(seen: str, problem: str) -> str:
+    """Return why it is not known, behind what was seen all the same: that something is wrong needs no proof."""
+    return f"{seen}; for the rest {problem}" if seen else problem
 
 
 def is_urgent(labels: Mapping[str, str]) -> bool:

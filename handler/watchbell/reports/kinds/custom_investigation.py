@@ -17,7 +17,7 @@ from watchbell.errors import SourceError
 from watchbell.reports import wording
 from watchbell.reports.analysis.matchers import Matcher, all_match, parse
 from watchbell.reports.analysis.questions import Query, parse_queries
-from watchbell.reports.findings import Findings, judge, summarise_rules
+from watchbell.reports.findings import Findings, fired, judge, reason_of_unknown, summarise_rules
 from watchbell.reports.interface import (
     Coverage,
     CoverageStatus,
@@ -29,7 +29,7 @@ from watchbell.reports.interface import (
     Verdict,
 )
 from watchbell.reports.kinds.answers import Answer, answer_all
-from watchbell.reports.kinds.material import Material, headline
+from watchbell.reports.kinds.material import UNAVAILABLE, Material, headline
 from watchbell.reports.kinds.scraping import vouching
 from watchbell.reports.params import Fields, objects
 
@@ -98,11 +98,12 @@ def _report(material: Material, answers: list[Answer], found: Findings | None, q
 
 
 def _judge(answers: list[Answer], found: Findings | None, problems: list[str]) -> tuple[Verdict, str]:
-    if problems:
-        return Verdict.UNKNOWN, f"pipeline unavailable: {problems[0]}"
     met = sum(bool(one.met) for one in answers)
-    verdict, reason = judge(found) if found else (Verdict.OK, "")
     crossed = f"{wording.many(met, 'threshold')} crossed" if answers else ""
+    if problems:
+        seen = (crossed if met else "", fired(found) if found else "")
+        return Verdict.UNKNOWN, reason_of_unknown(", ".join(filter(None, seen)), UNAVAILABLE + problems[0])
+    verdict, reason = judge(found) if found else (Verdict.OK, "")
     if met and verdict is Verdict.OK:
         verdict = Verdict.ATTENTION
     return verdict, ", ".join(filter(None, (crossed, reason)))
@@ -112,8 +113,11 @@ def _numbers(answers: list[Answer], found: Findings | None, previous: Report | N
     before = {number.name: number.value for number in previous.numbers} if previous else {}
     figures: dict[str, float | None] = {}
     if answers:
+        met = float(sum(bool(one.met) for one in answers))
         is_known = not any(one.problem for one in answers)
-        figures[CROSSED] = float(sum(bool(one.met) for one in answers)) if is_known else None
+        figures[CROSSED] = met if is_known or met else None
+        if not is_known:
+            before.pop(CROSSED, None)  # so many at least: the difference is not known
     if found:
         alerts = {"new": found.new, "resolved": found.resolved, "still firing": found.still_firing}
         figures |= {name: float(len(some)) if found.is_proven else None for name, some in alerts.items()}
@@ -135,16 +139,21 @@ def _changed(numbers: Sequence[Number], request: ReportRequest, question: str) -
     previous = _comparable(request, question)
     if previous is None:
         return ()
-    before = {number.name for number in previous.numbers}
+    before = {number.name: number.value for number in previous.numbers}
     lines = [
-        f"{one.name}: {_figure(one.value)}, was {_figure(one.previous)}"
+        f"{one.name}: {_at_least(one, before[one.name])}{_figure(one.value)}, was {_figure(before[one.name])}"
         for one in numbers
-        if one.name in before and one.value != one.previous
+        if one.name in before and one.value != before[one.name]
     ]
     lines += [f"{one.name}: not asked the last time" for one in numbers if one.name not in before]
-    lines += [f"{name}: asked the last time only" for name in sorted(before - {one.name for one in numbers})]
+    lines += [f"{name}: asked the last time only" for name in sorted(before.keys() - {one.name for one in numbers})]
     since = wording.moment(previous.window.end, request.window.timezone)
     return _section(f"Changed since {since}", lines or ["nothing"])
+
+
+def _at_least(one: Number, before: float | None) -> str:
+    """Say so of a number that is compared with nothing, though there is one."""
+    return "at least " if one.value is not None and one.previous is None and before is not None else ""
 
 
 def _figure(value: float | None) -> str:

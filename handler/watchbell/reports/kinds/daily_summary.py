@@ -12,7 +12,7 @@ from watchbell.reports.analysis.silencing import silenced_until
 from watchbell.reports.findings import Findings, ended_before, firing_seconds, is_urgent, judge
 from watchbell.reports.interface import Episode, Number, Report, Section, Silence, Window
 from watchbell.reports.kinds.changed import changed
-from watchbell.reports.kinds.material import Material, headline, number
+from watchbell.reports.kinds.material import UNAVAILABLE, Material, headline, number
 
 TITLE = "Daily summary"
 MOST_LINES = 10
@@ -28,13 +28,13 @@ def build(material: Material) -> Report:
     findings = material.findings()
     previous = material.previous_findings() if findings.is_proven else None
     request = material.request
-    verdict, reason = judge(findings)
+    verdict, reason = judge(findings, doubt=UNAVAILABLE)
     return Report(
         title=headline(TITLE, request),
         kind=request.kind,
         window=request.window,
         verdict=verdict,
-        reason=reason if findings.is_proven else f"pipeline unavailable: {reason}",
+        reason=reason,
         coverage=findings.coverage,
         numbers=(*alert_numbers(findings, previous), *_page_numbers(findings, previous, material.hours)),
         still_firing=still_firing_lines(findings),

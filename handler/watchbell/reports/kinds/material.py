@@ -23,6 +23,8 @@ from watchbell.reports.readings import Readings
 from watchbell.reports.wording import MAKE_WHOLE
 from watchbell.secrets.redaction import redact
 
+UNAVAILABLE = "pipeline unavailable: "
+
 
 @runtime_checkable
 class Querier(Protocol):
@@ -93,7 +95,7 @@ def notice(request: ReportRequest, title: str, failure: SourceError) -> Report:
         kind=request.kind,
         window=request.window,
         verdict=Verdict.UNKNOWN,
-        reason=f"pipeline unavailable: {reason}",
+        reason=f"{UNAVAILABLE}{reason}",
         actions=(failure.action if isinstance(failure, Unbuilt) else MAKE_WHOLE,),
         source_error=reason,
     )
@@ -103,7 +105,7 @@ def notice(request: ReportRequest, title: str, failure: SourceError) -> Report:
     short = wording.shortened(reason)
     return replace(
         bare,
-        reason=f"pipeline unavailable: {short}; the sources say {account.verdict}: {account.reason}",
+        reason=f"{UNAVAILABLE}{short}; the sources say {account.verdict}: {account.reason}",
         coverage=account.coverage,
         numbers=account.numbers,
         still_firing=account.still_firing,

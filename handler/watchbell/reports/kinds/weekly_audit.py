@@ -12,7 +12,7 @@ from watchbell.reports.findings import Findings, judge
 from watchbell.reports.interface import Number, Report, Section, Window
 from watchbell.reports.kinds.changed import changed
 from watchbell.reports.kinds.daily_summary import alert_numbers, still_firing_lines
-from watchbell.reports.kinds.material import Material, headline, number
+from watchbell.reports.kinds.material import UNAVAILABLE, Material, headline, number
 from watchbell.reports.sources.heartbeats import HEARTBEATS
 
 TITLE = "Weekly audit"
@@ -33,7 +33,7 @@ def build(material: Material) -> Report:
     before = material.previous_findings() if findings.is_proven else None
     previous = before if before is not None and before.is_proven else None
     request = material.request
-    verdict, reason = judge(findings)
+    verdict, reason = judge(findings, doubt=UNAVAILABLE)
     rows = rule_rows(findings, previous, material.hours)
     advice = _advice(rows, request.window)
     hygiene = tidy(findings, rows, HEARTBEATS)
@@ -42,7 +42,7 @@ def build(material: Material) -> Report:
         kind=request.kind,
         window=request.window,
         verdict=verdict,
-        reason=reason if findings.is_proven else f"pipeline unavailable: {reason}",
+        reason=reason,
         coverage=findings.coverage,
         numbers=(*alert_numbers(findings, previous), *_numbers(findings, previous, rows, material)),
         still_firing=still_firing_lines(findings),

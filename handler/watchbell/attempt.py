@@ -147,7 +147,7 @@ def settlement_of(services: Services, run: Run, task: Task) -> Settlement:
         # Nothing of an ad-hoc run is ever sent by a tick.
         if not parts:
             return Settlement(status=Status.ABANDONED, error="interrupted before anything was sent")
-        status = Status.PARTIAL if any(part.outcome == "delivered" for part in parts) else Status.FAILED
+        status = _status_without_retries(task, parts, now)
     # A refusal is for the operator to hear of, whoever stopped the rest.
     is_refused = any(part.outcome == "refused" for part in parts if part.part < FIRST_IMAGE)
     withheld = not is_refused and any((part.error or "").startswith("withheld:") for part in parts)

@@ -57,14 +57,14 @@ def resolve(services: Services, limits: Limits, run: Run, *, delivered: bool) ->
     Raises UsageError when there are none or the task has been stopped, TryAgain when another process has the run.
     """
     _refuse_running(services, run)
-    if not any(part.outcome in ("unknown", None) for part in _text_parts(run)):
+    if not any(_may_have_arrived(part) for part in run.parts):
         raise UsageError(f"run {run.id} is {run.status}: nothing in it is unknown")
     if not delivered:
         _refuse_stopped(services, run)
     taken = _take(services, limits, run)
 
     def decided(part: PartState) -> PartState:
-        if part.outcome != "unknown" or part.part >= FIRST_IMAGE:
+        if not _may_have_arrived(part):
             return part
         if delivered:
             return replace(part, outcome="delivered", message_id=BY_HAND, error=None, retry_at=None)
@@ -79,8 +79,9 @@ def _asked_or_to_repeat(services: Services, limits: Limits, run: Run, part: Part
     Without the credentials or the time to ask there are none to send either: it stays as it is, for a tick to ask.
     """
     now = services.clock.now()
-    repeat = replace(part, outcome="not_sent", retry_at=now, repeats=part.repeats + 1)
+    repeat = replace(part, outcome="not_sent", retry_at=now, repeats=part.repeats + (part.outcome == "unknown"))
     # By hand it is asked whatever was asked in vain before, and also while it may still arrive.
+    # Not after a repeat that was not sent: when the first send began, and so since when to look, is forgotten.
     proof_from = question_at(replace(part, questions=0, retry_at=None), means_of(services, part.target))
     if proof_from is None:
         return repeat
@@ -125,8 +126,10 @@ def _outcomes(run: Run) -> set[str]:
     return {delivery_outcome(part for part in run.parts if part.target == target) for target in targets}
 
 
-def _text_parts(run: Run) -> list[PartState]:
-    return [part for part in run.parts if part.part < FIRST_IMAGE]
+def _may_have_arrived(part: PartState) -> bool:
+    """Return whether a part of the text may be there: of one whose repeat was not sent, the first send may."""
+    is_open = part.outcome in ("unknown", None) or (part.outcome == "not_sent" and part.repeats > 0)
+    return is_open and part.part < FIRST_IMAGE
 
 
 def _refuse_running(services: Services, run: Run) -> None:

@@ -222,6 +222,27 @@ class TestResolve:
         assert [text.endswith(MARK) for text in scene.slack.texts("C1")] == [False, True, True]
         assert scene.run("09:00").status is Status.SUCCESS
 
+    @pytest.mark.parametrize("delivered", [True, False])
+    def test_a_resend_that_was_given_up_leaves_it_unknown_and_may_be_decided_again(
+        self, scene: Scene, delivered: bool
+    ) -> None:
+        run = run_with(scene, LOST, deliver_within_hours=2)
+        scene.slack.script["C1"] += [BUSY]
+        scene.resolve(run, delivered=False)
+        scene.tick("15:00")
+        run = scene.run("09:00")
+        assert run.status is Status.UNKNOWN
+        assert scene.resolve(run, delivered=delivered).status is Status.SUCCESS
+        assert [text.endswith(MARK) for text in scene.slack.texts("C1")] == [False, True] + [True] * (not delivered)
+
+    def test_a_resend_of_a_run_by_hand_that_is_not_sent_leaves_it_unknown(self, scene: Scene) -> None:
+        scene.add(cron="0 21 * * *")
+        scene.slack.script["C1"] += [LOST, BUSY]
+        run = scene.resolve(run_by_hand(scene), delivered=False)
+        assert (run.status, run.exit_code, run.wake_at) == (Status.UNKNOWN, 7, None)
+        assert scene.resolve(run, delivered=True).status is Status.SUCCESS
+        assert len(scene.slack.sends) == 2
+
     def test_a_resend_that_is_refused_leaves_it_unknown(self, scene: Scene) -> None:
         run = run_with(scene, LOST)
         scene.slack.script["C1"] += [NO]

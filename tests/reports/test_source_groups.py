@@ -87,7 +87,7 @@ def test_each_failure_of_a_slow_group_is_one_with_the_next_up_to_the_evaluation_
     server.ranges[FAILURES] = failed(hours(2, 12, step=600), "/r.yml;slow")
     evidence = read(server)
     assert evidence.coverage.status is CoverageStatus.UNPROVEN
-    assert evidence.coverage.detail.startswith("rule group slow was not evaluated between ")
+    assert evidence.coverage.detail.startswith("rule group slow failed or missed evaluations again and again between ")
     assert evidence.coverage.detail.count("more") == 0
     assert evidence.covered_from == from_epoch_seconds(ZERO + 12 * 3600 - 600 + 360)
 
@@ -117,7 +117,7 @@ def test_a_group_that_failed_while_it_was_there_counts_though_it_is_gone(server,
     server.ranges[ITERATIONS] = had("/r.yml;g") + had(name, until=16 * 3600)
     server.ranges[FAILURES] = failed(hours(2, 12), name)
     bare = name.rpartition(";")[2]
-    assert detail(server).startswith(f"rule group {bare} was not evaluated between ")
+    assert detail(server).startswith(f"rule group {bare} failed or missed evaluations again and again between ")
     assert detail(server).endswith(f", and {became}")
 
 
@@ -127,7 +127,7 @@ def test_how_slow_a_group_was_that_is_gone_is_asked_of_its_own_time(server):
     server.ranges[FAILURES] = failed(hours(2, 12, step=600), name)
     assert is_ok(server)  # as if it were evaluated each minute, as the others are
     server.instants[r'interval_seconds{rule_group="/r.yml;\"slow\" one"}'] = [{"metric": {}, "value": [0, "600"]}]
-    assert detail(server).startswith('rule group "slow" one was not evaluated between ')
+    assert detail(server).startswith('rule group "slow" one failed or missed evaluations again and again between ')
 
 
 def test_one_that_another_server_evaluates_and_fails_does_not_though_it_shares_a_group(server):
@@ -150,7 +150,7 @@ def test_a_recording_group_counts_where_an_alert_reads_what_it_records_also_by_w
         group("second", record("job:errors:share", "job:errors:rate / 2"), file="/rec.yml"),
     )
     serve_groups(server, group("g", alert("A", "job:errors:share > 1")), *recorded)
-    assert detail(server).startswith("rule group first was not evaluated between ")
+    assert detail(server).startswith("rule group first failed or missed evaluations again and again between ")
     serve_groups(server, group("g", alert("A", "errors > 1")), *recorded)
     assert is_ok(server)  # what only dashboards show
 

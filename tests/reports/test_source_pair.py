@@ -161,6 +161,69 @@ def test_a_question_is_answered_by_one_that_has_data(servers):
     assert pair(servers).ask("errors", NOW) == []
 
 
+def knowing(server, value, *, text="increase(errors[24h])", **labels):
+    server.instants = {text: [{"metric": labels, "value": [0, str(value)]}]}
+
+
+def test_a_question_that_looks_back_is_answered_by_one_that_was_scraping_all_of_it(servers):
+    question = "increase(errors[24h]) > 10"
+    servers[0].hole = hole(-1, 20)  # new today, after the errors
+    knowing(servers[0], 24)
+    knowing(servers[1], 644)
+    assert pair(servers).ask(question, NOW) == [({}, 644.0)]
+    assert pair(servers[::-1]).ask(question, NOW) == [({}, 644.0)]
+    knowing(servers[0], 24, text="errors")
+    knowing(servers[1], 644, text="errors")
+    assert pair(servers).ask("rate(errors[5m])", NOW) == [({}, 24.0)]  # both know of now
+
+
+def test_nor_does_the_one_that_knows_less_answer_where_the_other_knows_of_nothing(servers):
+    servers[0].hole = hole(-1, 20)
+    knowing(servers[0], 24)
+    servers[1].instants = {"errors": []}
+    assert pair(servers).ask("increase(errors[24h]) < 300", NOW) == []
+
+
+def test_where_none_was_scraping_all_of_it_they_have_to_answer_alike(servers):
+    question = "increase(errors[24h])"
+    servers[0].hole, servers[1].hole = hole(2, 4), hole(5, 8)
+    knowing(servers[0], 100)
+    knowing(servers[1], 105)
+    assert pair(servers).ask(question, NOW) == [({}, 100.0)]
+    knowing(servers[1], 150)
+    with pytest.raises(SourceError, match=r"^prometheus/eu: its members do not answer alike.*24h"):
+        pair(servers).ask(question, NOW)
+    knowing(servers[1], 100, pod="a")
+    with pytest.raises(SourceError, match="do not answer alike"):
+        pair(servers).ask(question, NOW)
+
+
+def test_an_answer_of_one_with_a_hole_is_none_while_the_other_only_tells_that_it_was_scraping(servers):
+    servers[0].hole = hole(-1, 20)
+    knowing(servers[0], 24)
+    servers[1].faults["/api/v1/query"] = monitoring.unavailable
+    with pytest.raises(SourceError, match=r"prometheus/b: .*503"):
+        pair(servers).ask("increase(errors[24h])", NOW)
+    servers[1].fault = monitoring.unavailable  # down: who asks hears of the hole
+    assert pair(servers).ask("increase(errors[24h])", NOW) == [({}, 24.0)]
+
+
+def test_what_none_of_them_could_scrape_makes_none_of_them_know_less(servers):
+    servers[0].hole, servers[1].hole = hole(2, 8), hole(2.02, 7.98)
+    knowing(servers[0], 100)
+    knowing(servers[1], 200)
+    assert pair(servers).ask("increase(errors[24h])", NOW) == [({}, 100.0)]
+
+
+def test_of_each_point_that_looks_back_the_one_that_was_scraping_longest_tells(servers):
+    servers[0].hole = hole(-40, 20)
+    for server, value in zip(servers, ("24", "644"), strict=True):
+        server.ranges = {"errors": [{"metric": {}, "values": [[epoch_seconds(NOW), value]]}]}
+    both = pair(servers)
+    for question, value in (("increase(errors[24h])", 644.0), ("rate(errors[5m])", 24.0)):
+        assert both.ask_range(question, START, NOW, step=timedelta(hours=1)) == [({}, [(epoch_seconds(NOW), value)])]
+
+
 def test_what_began_when_nobody_knows_is_not_covered(servers):
     servers[0].hole, servers[1].hole = hole(-1, 6), hole(-1, 3)
     assert read(servers).covered_from == from_epoch_seconds(ZERO + 3 * 3600)

@@ -2,10 +2,11 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from math import ceil
 
 import pytest
 
-from fakes.monitoring import FakeMonitoring
+from fakes.monitoring import FakeMonitoring, success
 from watchbell.clock import SystemClock
 from watchbell.instants import epoch_seconds, floor_minute, format_instant, from_epoch_seconds
 from watchbell.reports.analysis.silencing import silenced_until
@@ -90,6 +91,41 @@ def test_a_hole_is_an_event_with_its_two_ends(server):
     assert told(read(server)) == [(3600, 7200, "no samples")]
 
 
+def scraped(times):
+    """Answer as one that scraped at these times only."""
+
+    def answer(handler, fake):
+        if "max_over_time(" not in handler.form["query"]:
+            return handler.send_json(fake.answer(handler.clean_path, handler.form))
+        start, end, step = (float(handler.form[name]) for name in ("start", "end", "step"))
+        steps = {start + step * max(0, ceil((at - start) / step)) for at in times}
+        values = [[at, "1"] for at in sorted(steps) if at <= end]
+        return handler.send_json(success({"resultType": "matrix", "result": [{"metric": {}, "values": values}]}))
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("apart", "down", "is_ok"),
+    [
+        (15, 5 * 60, True),
+        (15, 7 * 60, False),
+        (60, 3 * 60, True),
+        (60, 7 * 60, False),
+        (120, 3 * 60, True),
+        (120, 9 * 60, False),
+        (300, 3 * 60, True),
+        (300, 15 * 60, False),
+        (900, 0, False),
+    ],
+)
+def test_a_hole_may_be_as_much_longer_as_scrapes_are_further_apart_than_a_minute(server, apart, down, is_ok):
+    zero, began = epoch_seconds(START), epoch_seconds(START) + 6 * 3600 - 30
+    times = [zero + at for at in range(0, 86_401, apart) if not began <= zero + at < began + down]
+    server.faults["/api/v1/query_range"] = scraped(times)
+    assert (read(server).coverage.status is CoverageStatus.OK) is is_ok
+
+
 def failures(times, group="/r.yml;g"):
     return [{"metric": {"rule_group": group}, "values": [[ZERO + t, "3"] for t in times]}]
 
@@ -98,7 +134,7 @@ def test_rules_that_did_not_evaluate_for_long_are_no_proof_though_they_are_healt
     server.ranges["prometheus_rule_evaluation_failures_total"] = failures(range(7200, 14_400, 240))
     evidence = read(server)
     assert evidence.coverage.status is CoverageStatus.UNPROVEN
-    assert evidence.coverage.detail.startswith("rule group g was not evaluated between ")
+    assert evidence.coverage.detail.startswith("rule group g failed or missed evaluations again and again between ")
     assert told(evidence) == [(6960, 14_160, "rule group g failed or missed evaluations")]
     assert evidence.covered_from == from_epoch_seconds(ZERO + 14_160)
 

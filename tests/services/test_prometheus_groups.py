@@ -39,13 +39,14 @@ OURS = {"job": "prometheus", "instance": "localhost:9090"}
 SECOND = {"job": "prometheus", "instance": "second:9090"}
 BUILD = {"version": "2.42.0", "goos": "linux", "revision": "r", "goversion": "go", "branch": "b"}
 
+FAILED = "failed or missed evaluations again and again"
 #: What went wrong in each shift, the last one first, and what is said of it.
 STORIES = {
     "nothing": "",
-    "renamed group failed": "rule group alerts was not evaluated between",
-    "removed group failed": "rule group removed was not evaluated between",
-    "slow group failed each time, and was removed": "rule group slow was not evaluated between",
-    "recording group failed": f"rule group {RECORDS} was not evaluated between",
+    "renamed group failed": f"rule group alerts {FAILED} between",
+    "removed group failed": f"rule group removed {FAILED} between",
+    "slow group failed each time, and was removed": f"rule group slow {FAILED} between",
+    "recording group failed": f"rule group {RECORDS} {FAILED} between",
     "recording group that no alert reads failed": "",
     "only recording groups left": "it had no rules between",
     "one alerting group was missing": "rule group more was missing between",

@@ -3,12 +3,17 @@
 For the pairs that are run so that one may be down. A stretch of the window is watched when at least one of them has
 samples of it, works, and answered in full. Their alerts are the sum of what each saw, so that an alert which one of
 them missed is not missing; the coverage entry says what is wrong with any of them.
+
+A question that looks back is answered by the one that was scraping whenever any of them was: what several of them prove
+together, no other one knows.
 """
 
+import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import reduce
+from math import isclose, isnan
 from typing import TypeVar
 
 from watchbell.errors import SourceError
@@ -18,9 +23,20 @@ from watchbell.reports.sources.prometheus import Prometheus, Watch
 from watchbell.reports.sources.prometheus_steps import Stretch
 from watchbell.reports.sources.unreadable import Unreadable, UnreadableQuerier
 
+#: So long a hole is none, as for a single one; a question that looks back no further is one about now.
+LONGEST_HOLE = timedelta(minutes=5)
+#: The values of two that watch the same are never quite the same.
+ALIKE = 0.1
+MOST_REACH = timedelta(days=92)
+LENGTHS = re.compile(r"(?<![\w.:])(?:\d+(?:ms|[smhdwy]))+")  # what is said to be so long: [24h], offset 1d
+LENGTH = re.compile(r"(\d+)(ms|[smhdwy])")
+SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
+
 Member = TypeVar("Member")
 Found = TypeVar("Found")
+Values = list[tuple[dict[str, str], float]]
 Series = list[tuple[dict[str, str], list[tuple[float, float]]]]
+Queriers = Prometheus | UnreadableQuerier
 
 
 class Pair:
@@ -48,30 +64,43 @@ class Pair:
         )
 
     def ask(self, promql: str, at: datetime) -> list[tuple[dict[str, str], float]]:
-        """Return the answer of the first member that has data, else an empty one; raises SourceError when none answers.
+        """Return the answer of the one that knows most, if need be of one that has data; raises SourceError.
 
-        One that was down until a while ago answers, and has none.
+        One that was down until a while ago answers, and knows less than the other of a time before.
         """
-        problems = []
-        for member in self._queriers:
-            try:
-                if found := member.ask(promql, at):
-                    return found
-            except SourceError as error:
-                problems.append(f"{member.name}: {error}")
+        members = self._queriers
+        told = self._side_by_side(members, lambda one: _tried(one, lambda: one.ask(promql, at)))
+        problems = [found for found in told if isinstance(found, str)]
         self._refuse(problems)
-        return []
+        answers = {number: found for number, found in enumerate(told) if not isinstance(found, str)}
+        if (reach := _reach(promql)) > LONGEST_HOLE and len(members) > 1:
+            lost = self._lost(at - reach, at)
+            spared = LONGEST_HOLE.total_seconds()
+            least = min(lost[number] for number in answers)
+            if least > spared and (problems or not _are_alike(answers.values())):
+                raise SourceError(
+                    f"{self.name}: its members do not answer alike, and none of them was scraping all the time that"
+                    f" {promql!r} asks about{''.join(f'; {one}' for one in problems)}"
+                )
+            answers = {number: found for number, found in answers.items() if lost[number] <= least + spared}
+        return next((found for found in answers.values() if found), [])
 
     def ask_range(
         self, promql: str, start: datetime, end: datetime, *, step: timedelta
     ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
-        """Return what the members know together, of each point the first one's; raises SourceError when none answers.
+        """Return what the members know together, of each point what the one says that knows most; raises SourceError.
 
         So a stretch in which one of them was down is there, as it is for alerts.
         """
         problems = []
         known: dict[tuple[tuple[str, str], ...], dict[float, float]] = {}
-        for found in self._side_by_side(self._queriers, lambda one: _answer(one, promql, start, end, step)):
+        members = self._queriers
+        if (reach := _reach(promql)) > LONGEST_HOLE and len(members) > 1:
+            lost = self._lost(start - reach, end)
+            members = [member for _, _, member in sorted(zip(lost, range(len(lost)), members, strict=True))]
+        for found in self._side_by_side(
+            members, lambda one: _tried(one, lambda: one.ask_range(promql, start, end, step=step))
+        ):
             if isinstance(found, str):
                 problems.append(found)
                 continue
@@ -81,8 +110,22 @@ class Pair:
         self._refuse(problems)
         return [(dict(labels), sorted(points.items())) for labels, points in known.items()]
 
+    def _lost(self, start: datetime, end: datetime) -> list[float]:
+        """Return of each member for how many seconds it was not scraping while another was."""
+        everything: Sequence[Stretch] = [(epoch_seconds(start), epoch_seconds(end))]
+
+        def holes(member: Queriers) -> Sequence[Stretch]:
+            if not isinstance(member, Prometheus):
+                return everything
+            found = _tried(member, lambda: member.unsampled(start, end))
+            return everything if isinstance(found, str) else found
+
+        found = self._side_by_side(self._queriers, holes)
+        common: Sequence[Stretch] = reduce(_both, found, everything)
+        return [_length(one) - _length(common) for one in found]
+
     @property
-    def _queriers(self) -> list[Prometheus | UnreadableQuerier]:
+    def _queriers(self) -> list[Queriers]:
         return [member for member in self._members if isinstance(member, Prometheus | UnreadableQuerier)]
 
     def _refuse(self, problems: Sequence[str]) -> None:
@@ -130,16 +173,38 @@ class Pair:
         )
 
 
-def _answer(
-    member: Prometheus | UnreadableQuerier, promql: str, start: datetime, end: datetime, step: timedelta
-) -> Series | str:
+def _tried(member: Queriers, question: Callable[[], Found]) -> Found | str:
     """Return what a member answers, or why it does not."""
     try:
-        return member.ask_range(promql, start, end, step=step)
+        return question()
     except SourceError as error:
         return f"{member.name}: {error}"
     except Exception as error:  # noqa: BLE001  one that breaks its promise must not take the others with it
         return f"{member.name}: asking it failed unexpectedly ({type(error).__name__})"
+
+
+def _length(stretches: Iterable[Stretch]) -> float:
+    return sum(last - first for first, last in stretches)
+
+
+def _reach(promql: str) -> timedelta:
+    """Return how far a question looks back, at most: all lengths of time in it together."""
+    lengths = [length for text in LENGTHS.findall(promql) for length in LENGTH.findall(text)]
+    seconds = sum(int(count) * SECONDS[unit] for count, unit in lengths)
+    return timedelta(seconds=min(seconds, MOST_REACH.total_seconds()))
+
+
+def _are_alike(answers: Iterable[Values]) -> bool:
+    """Say whether all know the same series with about the same values."""
+    first, *others = ({tuple(sorted(labels.items())): value for labels, value in one} for one in answers)
+    return all(
+        first.keys() == other.keys() and all(_is_close(value, other[key]) for key, value in first.items())
+        for other in others
+    )
+
+
+def _is_close(one: float, other: float) -> bool:
+    return isclose(one, other, rel_tol=ALIKE) or (isnan(one) and isnan(other))
 
 
 def _watch(member: Source, start: datetime, end: datetime) -> Watch:

@@ -21,7 +21,7 @@ from watchbell.reports.sources.alert_history import AlertHistory
 from watchbell.reports.sources.heartbeats import HEARTBEATS, is_heartbeat
 from watchbell.reports.sources.http import Deadline, JsonReader
 from watchbell.reports.sources.prometheus_api import Session, number
-from watchbell.reports.sources.prometheus_proof import Proof, Story, is_there, prove
+from watchbell.reports.sources.prometheus_proof import Proof, Story, is_there, prove, sampled
 from watchbell.reports.sources.prometheus_rules import Rules
 from watchbell.reports.sources.prometheus_steps import Stretch
 from watchbell.reports.wording import many
@@ -150,6 +150,16 @@ class Prometheus:
             raise SourceError(self._words(error)) from None
         self._refuse_parts(session)
         return [(dict(labels), points) for labels, points in found.items()]
+
+    def unsampled(self, start: datetime, end: datetime) -> list[Stretch]:
+        """Return the holes of [start, end] in which no target was scraped; raises SourceError."""
+        session = self._session()
+        try:
+            _, holes = sampled(session, start, end, self._max_gap)
+        except STRANGE as error:
+            raise SourceError(self._words(error)) from None
+        self._refuse_parts(session)
+        return holes
 
     def _session(self) -> Session:
         return Session(self._reader, Deadline(self._clock, self._deadline_seconds))

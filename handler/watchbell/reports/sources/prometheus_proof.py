@@ -16,7 +16,7 @@ from watchbell.reports.sources.alert_history import holes
 from watchbell.reports.sources.prometheus_api import Session, number
 from watchbell.reports.sources.prometheus_groups import Failure, Groups
 from watchbell.reports.sources.prometheus_rules import Group
-from watchbell.reports.sources.prometheus_steps import Stretch, first_step, stretches
+from watchbell.reports.sources.prometheus_steps import Stretch, first_step, longest_hole, stretches
 
 STEP = timedelta(minutes=1)
 #: Restarts and reloads are values that stay: looking at them just within the look-back of five minutes is enough.
@@ -96,9 +96,8 @@ def prove(
     now: datetime,
 ) -> Proof:
     """Look at the samples of [start, end]; raises SourceError, and what a strange shape raises."""
-    first, last, longest = epoch_seconds(start), epoch_seconds(end), max_gap.total_seconds()
-    times = _sampled(session, start, end, max_gap)
-    gaps = holes(times, first, last, longest) if times else [(first, last)]
+    first, longest = epoch_seconds(start), max_gap.total_seconds()
+    times, gaps = sampled(session, start, end, max_gap)
     history = Groups.read(session, start, end, now, groups)
     failures = history.failures(session, start, end)
     # A single evaluation may fail: what lasts no longer than a hole may last is told, and spoils nothing.
@@ -131,21 +130,22 @@ def prove(
     )
 
 
-def _sampled(session: Session, start: datetime, end: datetime, max_gap: timedelta) -> set[float]:
-    """Return the steps of the window with a target that was scraped in the step before them."""
+def sampled(session: Session, start: datetime, end: datetime, max_gap: timedelta) -> tuple[set[float], list[Stretch]]:
+    """Return the steps of the window with a target that was scraped in the step before them, and the holes."""
     step = min(STEP, max(timedelta(seconds=1), (end - start) / 4))
     milliseconds = int(step.total_seconds() * 1000) - 1  # both ends of a range may count
     times: set[float] = set()
-    missing = [(epoch_seconds(start), epoch_seconds(end))]
+    everything = (epoch_seconds(start), epoch_seconds(end))
+    missing = [everything]
     for sign in SIGNS:
         question = f"max(max_over_time({sign}[{milliseconds}ms])) > 0"
         for since, until in missing:
             for series in session.points(question, _at(since), _at(until), step):
                 times.update(float(at) for one in series for at, _ in one["values"])
-        missing = holes(times, epoch_seconds(start), epoch_seconds(end), max_gap.total_seconds()) if times else missing
+        missing = holes(times, *everything, longest_hole(times, step, max_gap)) if times else missing
         if not missing:
             break
-    return times
+    return times, missing
 
 
 def is_there(session: Session, promql: str, at: datetime) -> bool:
@@ -155,7 +155,9 @@ def is_there(session: Session, promql: str, at: datetime) -> bool:
 
 def _words(failure: Failure) -> str:
     since = f", and {failure.since}" if failure.since else ""
-    return f"rule group {failure.group} was not evaluated between {_span(*failure.stretch)}{since}"
+    # Seen every few minutes: one that failed each time, or every tenth time.
+    what = "failed or missed evaluations again and again"
+    return f"rule group {failure.group} {what} between {_span(*failure.stretch)}{since}"
 
 
 def _at(seconds: float) -> datetime:

@@ -1,10 +1,14 @@
 """Looking at a window in steps: where they begin, and which times found on them belong together."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from itertools import pairwise
 from math import ceil
+from statistics import median
 
 Stretch = tuple[float, float]  # Unix seconds
+#: What Prometheus looks back for a value: scrapes further apart than that are no way to watch.
+FURTHEST_APART = timedelta(minutes=5)
 
 
 def first_step(start: datetime, end: datetime, step: timedelta) -> datetime:
@@ -21,3 +25,13 @@ def stretches(times: Iterable[float], distance: float) -> list[Stretch]:
         else:
             joined.append((at, at))
     return joined
+
+
+def longest_hole(times: Collection[float], step: timedelta, max_gap: timedelta) -> float:
+    """Return how many seconds without a sample spoil nothing, where these steps have one.
+
+    Where scrapes are further apart than the steps, what is between two of them is a part of any hole, too.
+    """
+    apart = median(after - before for before, after in pairwise(sorted(times))) if len(times) > 1 else 0.0
+    more = min(apart, FURTHEST_APART.total_seconds()) - step.total_seconds()
+    return max_gap.total_seconds() + max(0.0, more)

@@ -11,7 +11,7 @@ import pytest
 from watchbell.errors import StoreError, UsageError
 from watchbell.instants import format_instant
 from watchbell.reports.interface import CoverageStatus
-from watchbell.reports.sources.alert_log import LOOK_BACK, MAX_LINE_BYTES, AlertLog, append, append_refusal
+from watchbell.reports.sources.alert_log import MAX_LINE_BYTES, AlertLog, append, append_refusal
 
 END = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 START = END - timedelta(days=1)
@@ -372,20 +372,25 @@ def told_at(path, *messages):
     return [start for start, end in spans if read(path, at(start), at(end)).coverage.status is CoverageStatus.OK]
 
 
-def test_a_group_that_was_cut_down_is_in_doubt_until_it_is_told_whole(tmp_path):
-    first, again, whole = (3.5, cut_down()), (6, cut_down()), (9, cut_down(0))
-    assert told_at(tmp_path / "never", first) == [-9]
+def test_a_group_that_was_cut_down_is_in_doubt_until_it_is_told_whole_or_is_silent(tmp_path):
+    first, again, whole = (3.5, cut_down()), (8, cut_down()), (9, cut_down(0))
+    assert told_at(tmp_path / "soon", first, (3.6, cut_down(0))) == [-9, 4, 10, 30]
     assert told_at(tmp_path / "later", first, whole) == [-9, 10, 30]
-    assert told_at(tmp_path / "again", first, (4, cut_down(0)), again, whole) == [-9, 10, 30]
-    assert told_at(tmp_path / "far apart", first, (20, cut_down()), (22, cut_down(0))) == [-9, 30]
-    assert told_at(tmp_path / "anew", first, whole, (20, cut_down())) == [-9, 10]
+    assert told_at(tmp_path / "again", first, again, (9.5, cut_down(0))) == [-9, 10, 30]
+    assert told_at(tmp_path / "anew", first, whole, (26, cut_down())) == [-9, 10]
+    # What still fires is told again within five hours, so a group that is silent for longer fires no more.
+    assert told_at(tmp_path / "silent", first) == [-9, 10, 30]
+    assert told_at(tmp_path / "still", first, again) == [-9, 30]
+    assert told_at(tmp_path / "far apart", first, (20, cut_down()), (40, cut_down(0))) == [-9, 10, 30]
+    every_four_hours = [(hour, cut_down()) for hour in range(3, 40, 4)]
+    assert told_at(tmp_path / "always", *every_four_hours) == [-9]
 
 
 def test_a_group_told_whole_by_a_clock_that_is_behind_stays_in_doubt(watched):
-    append(watched, cut_down(), at(-20))
-    append(watched, cut_down(0), at(-20.1))
+    append(watched, cut_down(), at(-2))
+    append(watched, cut_down(0), at(-2.1))
     assert read(watched).coverage.status is CoverageStatus.UNPROVEN
-    append(watched, cut_down(0), at(-19.9))
+    append(watched, cut_down(0), at(-1.9))
     assert read(watched).coverage.status is CoverageStatus.OK
 
 
@@ -393,14 +398,23 @@ def test_a_group_told_whole_by_a_clock_that_is_behind_stays_in_doubt(watched):
     "other", [{"group": "{}:{}"}, {"sender": "http://am-b"}, {"receiver": "x"}], ids=["group", "sender", "receiver"]
 )
 def test_another_group_told_whole_lifts_no_doubt(tmp_path, other):
-    assert told_at(tmp_path / "log", (3.5, cut_down()), (9, cut_down(0, **other))) == [-9]
+    assert told_at(tmp_path / "log", (3.5, cut_down()), (3.6, cut_down(0, **other))) == [-9, 10, 30]
 
 
-def test_what_was_left_out_before_the_look_back_spoils_nothing(watched):
-    append(watched, cut_down(), START - LOOK_BACK - timedelta(hours=1))
-    assert read(watched).coverage.status is CoverageStatus.OK
-    append(watched, cut_down(), START - LOOK_BACK + timedelta(hours=1))
-    assert read(watched).coverage.status is CoverageStatus.UNPROVEN
+@pytest.mark.parametrize(
+    ("hour", "status"),
+    [
+        (-24 * 8, CoverageStatus.OK),
+        (-24 * 6, CoverageStatus.OK),
+        (-5.1, CoverageStatus.OK),
+        (-4.9, CoverageStatus.UNPROVEN),
+        (28.9, CoverageStatus.UNPROVEN),
+        (29.1, CoverageStatus.OK),
+    ],
+)
+def test_one_burst_of_which_something_was_left_out_spoils_the_time_around_it_only(watched, hour, status):
+    append(watched, cut_down(), at(hour))
+    assert read(watched).coverage.status is status
 
 
 @pytest.mark.parametrize(

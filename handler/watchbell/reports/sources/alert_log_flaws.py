@@ -37,6 +37,7 @@ class Flaws:
 
     def __init__(self, start: datetime, end: datetime, max_gap: timedelta) -> None:
         self._start = start
+        self._max_gap = max_gap
         self._earliest = start - max_gap
         self._latest = end + max_gap
         self._dated: list[Flaw] = []
@@ -55,11 +56,14 @@ class Flaws:
             self._dated.append(flaw)
 
     def add_cut_down(self, flaw: Flaw, group: Group, at: datetime) -> None:
-        """Add that a group was not told whole. It is in doubt from then on until it is.
+        """Add that a group was not told whole. It is in doubt from then on until it is, or until it is silent.
 
-        What still fires is told then. What ended in between may never have been told.
+        What still fires is told then, or within `max_gap`. What ended in between may never have been told.
         """
         cut = self._cut_down.get(group)
+        if cut and at - cut.last > self._max_gap:
+            self._end_doubt(cut)
+            cut = None
         self._cut_down[group] = _CutDown(min(cut.first, at) if cut else at, at, flaw)
 
     def tell_whole(self, group: Group, at: datetime) -> None:
@@ -68,12 +72,19 @@ class Flaws:
         if not cut or at < cut.last:
             return
         del self._cut_down[group]
-        if cut.first < self._latest and at >= self._start:
+        if at >= self._start:
+            self._end_doubt(cut)
+
+    def _end_doubt(self, cut: _CutDown) -> None:
+        if self._is_near(cut):
             self._dated.append(cut.flaw)
+
+    def _is_near(self, cut: _CutDown) -> bool:
+        return cut.first < self._latest and cut.last >= self._earliest
 
     def first(self) -> Flaw | None:
         """Return the first line that spoils the window."""
-        flaws = [*self._dated, *(cut.flaw for cut in self._cut_down.values() if cut.first < self._latest)]
+        flaws = [*self._dated, *(cut.flaw for cut in self._cut_down.values() if self._is_near(cut))]
         undated = self._undated.first()
         return min([*flaws, undated] if undated else flaws, default=None)
 

@@ -114,8 +114,8 @@ def scraped(times):
         (60, 7 * 60, False),
         (120, 3 * 60, True),
         (120, 9 * 60, False),
-        (300, 3 * 60, True),
-        (300, 15 * 60, False),
+        (240, 3 * 60, True),
+        (240, 15 * 60, False),
         (900, 0, False),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 from fakes.monitoring import FakeMonitoring, rule, success
 from watchbell.clock import SystemClock
-from watchbell.instants import epoch_seconds, floor_minute, from_epoch_seconds
+from watchbell.instants import epoch_seconds, floor_minute, format_instant, from_epoch_seconds
 from watchbell.reports.interface import CoverageStatus
 from watchbell.reports.sources.prometheus import Prometheus
 
@@ -242,6 +242,67 @@ def test_of_several_with_our_rules_the_one_without_them_is_named(server):
     server.ranges[ITERATIONS] += had("/r.yml;g", who=THEM)
     server.ranges[WITHOUT_RULES] = [series(hours(17, 19), THEM)]
     assert detail(server).startswith("edge:9090 had no rules between ")
+
+
+def loaded(server, at, **more):
+    """Have the asked server say since when it has the rules of today."""
+    told = {"lastConfigTime": format_instant(at), "reloadConfigSuccess": True, **more}
+    server.faults["/api/v1/status/runtimeinfo"] = lambda handler, fake: handler.send_json(success(told))
+
+
+WITHOUT_TO_THE_END = range(12 * 3600, DAY + 1, 240)
+
+
+@pytest.mark.parametrize("left", [(), ("/rec.yml;rec",)])
+def test_one_that_gave_up_its_rules_and_runs_on_is_not_the_one_that_was_asked(server, left):
+    serve_groups(server, group("g", alert("A")), group("rec", record("x"), file="/rec.yml"))
+    server.ranges[ITERATIONS] += had("/r.yml;g", who=THEM, until=DAY // 2) + had(*left, who=THEM)
+    server.ranges[WITHOUT_RULES] = [series(WITHOUT_TO_THE_END, THEM)]
+    loaded(server, NOW - timedelta(days=30))
+    assert is_ok(server)
+    server.ranges[WITHOUT_RULES] = [series(range(12 * 3600, 20 * 3600, 240), THEM)]  # it was stopped: who was it?
+    assert detail(server).startswith("edge:9090 had no rules between ")
+
+
+def test_one_that_tells_no_more_of_its_rules_has_some_all_the_same(server):
+    server.ranges[ITERATIONS] = had("/r.yml;g", until=DAY // 2)
+    server.ranges[WITHOUT_RULES] = [series(WITHOUT_TO_THE_END)]
+    loaded(server, START + timedelta(hours=12))
+    assert is_ok(server)
+
+
+@pytest.mark.parametrize(
+    ("at", "more"),
+    [
+        (NOW - timedelta(minutes=1), {}),  # the rules are back, and not in its samples yet
+        (START, {"reloadConfigSuccess": False}),
+        (START, {"lastConfigTime": None}),
+    ],
+)
+def test_a_time_without_rules_that_has_only_just_ended_is_no_proof(server, at, more):
+    server.ranges[ITERATIONS] = had("/r.yml;g", until=DAY // 2)
+    server.ranges[WITHOUT_RULES] = [series(WITHOUT_TO_THE_END)]
+    assert detail(server).startswith("it had no rules between ")  # no Prometheus itself, but Thanos for instance
+    loaded(server, at, **more)
+    assert detail(server).startswith("it had no rules between ")
+
+
+def test_one_without_rules_to_the_end_that_has_some_since_had_none(server):
+    server.ranges[ITERATIONS] = had("/r.yml;g", but=hours(12, 23, step=1800))
+    server.ranges[WITHOUT_RULES] = [series(range(12 * 3600, 23 * 3600, 240))]
+    loaded(server, START)
+    coverage = Prometheus(server.url, clock=CLOCK).read(START, NOW - timedelta(hours=2)).coverage
+    assert coverage.detail.startswith("it had no rules between ")
+
+
+def test_servers_are_told_apart_by_all_labels_that_differ(server):
+    one, other = {"job": "a", "instance": "localhost:9090"}, {"job": "b", "instance": "localhost:9090"}
+    server.ranges[ITERATIONS] = had("/r.yml;g", who=one) + had("/r.yml;g", who=other)
+    moments = [range(at, at + 7200, 720) for at in (17 * 3600, 17 * 3600 + 360)]
+    server.ranges[WITHOUT_RULES] = [series(moments[0], one), series(moments[1], other)]
+    assert is_ok(server)  # neither of them for long
+    server.ranges[WITHOUT_RULES] = [series(hours(17, 19), other)]
+    assert detail(server).startswith("b had no rules between ")
 
 
 def test_groups_that_only_record_are_no_rules_to_go_by(server):

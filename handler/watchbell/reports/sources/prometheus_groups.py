@@ -12,10 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
-from watchbell.instants import epoch_seconds
+from watchbell.errors import SourceError
+from watchbell.instants import epoch_seconds, parse_instant
 from watchbell.reports.sources.prometheus_api import Session
 from watchbell.reports.sources.prometheus_rules import Group
 from watchbell.reports.sources.prometheus_steps import Stretch, first_step, stretches
@@ -31,6 +32,8 @@ FAILURES = " or ".join(
     f"increase({counter}[5m]) > 0"
     for counter in ("prometheus_rule_evaluation_failures_total", "prometheus_rule_group_iterations_missed_total")
 )
+#: Rules that were loaded just now may not be in its samples yet: then a time without them has only just ended.
+LOADED_BEFORE = timedelta(minutes=10)
 ITERATIONS = "prometheus_rule_group_iterations_total"
 INTERVAL = 'max(prometheus_rule_group_interval_seconds{{rule_group="{group}"}})'
 #: Who runs: what is left of the labels without the version. While one starts it has no rules yet, and does not watch:
@@ -104,7 +107,8 @@ class Groups:
         """Return who of ours ran and evaluated no group that may alert, and when, as seen every four minutes.
 
         Where another program evaluates the rules (a ruler beside the store), nobody tells of rules at any time. What
-        is evaluated no longer counts as a group that alerts: nobody knows any more that it did not.
+        is evaluated no longer counts as a group that alerts: nobody knows any more that it did not. Who is without to
+        the end is not who was asked, or tells no more of its rules, for today's are evaluated: see `_has_rules_since`.
         """
         if not self.ours:
             return []
@@ -113,17 +117,30 @@ class Groups:
             instances=f'{{instance=~"{_any_of(instances)}"}}',
             groups=f'{{rule_group!~"[^;]*;({_any_of(self.recording)})"}}' if self.recording else "",
         )
-        times: dict[str, list[float]] = defaultdict(list)
+        times: dict[Server, list[float]] = defaultdict(list)
         for series in session.points(question, first_step(start, end, STEP), end, STEP):
             for one in series:
                 if (server := _server(one)) in self.ours:
-                    times[dict(server).get("instance", "")] += [float(at) for at, _ in one["values"]]
-        distance = 1.5 * STEP.total_seconds()
-        return [
-            (instance if len(instances) > 1 else "it", stretch)
-            for instance, found in sorted(times.items())
-            for stretch in stretches(found, distance)
-        ]
+                    times[server] += [float(at) for at, _ in one["values"]]
+        distance, last = 1.5 * STEP.total_seconds(), epoch_seconds(end)
+        found = [(server, one) for server, told in sorted(times.items()) for one in stretches(told, distance)]
+        to_the_end = [(server, one) for server, one in found if self._tells_no_more(server, one, last)]
+        if to_the_end and _has_rules_since(session) <= last - LOADED_BEFORE.total_seconds():
+            found = [one for one in found if one not in to_the_end]
+        return [(self._who(server), stretch) for server, stretch in found]
+
+    def _tells_no_more(self, server: Server, stretch: Stretch, end: float) -> bool:
+        """Say whether a stretch without rules lasts to the end of the window, and nothing tells that it ever ended."""
+        recording = set(self.recording)
+        had = (times for group, times in self.seen[server].items() if _bare(group) not in recording)
+        return stretch[1] > end - STEP.total_seconds() and max(set().union(*had)) <= stretch[0]
+
+    def _who(self, server: Server) -> str:
+        """Return by what a server is told from the others of ours: all labels that differ."""
+        if len(self.ours) == 1:
+            return "it"
+        shared = set.intersection(*(set(one) for one in self.ours))
+        return " ".join(text for label, text in server if (label, text) not in shared) or "it"
 
     def missing(self, start: datetime, end: datetime, longest: float) -> list[tuple[str, Stretch]]:
         """Return which groups of today were missing, and are back, while the same server evaluated others, and when.
@@ -189,6 +206,19 @@ class Groups:
     def _namesakes(self, group: str) -> list[Group]:
         """Return the groups of today with the same name in another file: an operator gives files new names."""
         return [one for name, one in self.today.items() if _bare(name) == _bare(group)]
+
+
+def _has_rules_since(session: Session) -> float:
+    """Return when the asked server loaded the rules that it has now; where that is not known, never.
+
+    Thanos does not tell: it has the rules of several, and those of one that lost its own are not among them.
+    """
+    try:
+        told = session.get("/api/v1/status/runtimeinfo", {})
+        loaded = parse_instant(told["lastConfigTime"])
+        return epoch_seconds(loaded) if told["reloadConfigSuccess"] is True else inf
+    except (SourceError, KeyError, TypeError, ValueError, AttributeError):
+        return inf
 
 
 def _server(series: Mapping[str, Any]) -> Server:

@@ -343,6 +343,7 @@ def test_what_alertmanager_left_out_spoils_the_proof_and_is_said(watched):
         "use group_by: ['...'], or raise max_alerts"
     )
     assert bounds(evidence) == [(2, 3)]
+    assert evidence.covered_from is None, "from when on it is whole again cannot be told"
 
 
 @pytest.mark.parametrize("nothing", [0, None])

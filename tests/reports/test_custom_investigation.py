@@ -11,6 +11,7 @@ from watchbell.reports.analysis.questions import Query, longest_stretch
 from watchbell.reports.interface import AlertRule, CoverageStatus, Event, Verdict, Window
 from watchbell.reports.kinds.answers import answer_all
 from watchbell.reports.kinds.scraping import look_back
+from watchbell.reports.wording import MAKE_WHOLE
 from watchbell.tasks import Kind
 
 
@@ -245,6 +246,13 @@ def test_an_answer_that_only_an_optional_source_gave_and_cannot_prove_is_no_all_
         report = ask(*sources, queries=[BUSY])
         assert report.verdict is Verdict.UNKNOWN
         assert report.reason.startswith("pipeline unavailable: spare: no samples between ")
+
+
+@pytest.mark.parametrize(("down", "is_past"), [((3, 5), True), ((20, 25), False)])
+def test_a_hole_that_is_over_cannot_be_made_whole(down, is_past):
+    report = ask(Told(answers=WHOLE, down=down, status=CoverageStatus.UNPROVEN), queries=[BUSY])
+    assert report.verdict is Verdict.UNKNOWN
+    assert report.actions == (() if is_past else (MAKE_WHOLE,))
 
 
 @pytest.mark.parametrize(("first", "last"), [(0, 10), (5, 24), (0, 0.1)])

@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes.told import Told, build, hour
 from watchbell.reports.findings import NO_HISTORY, NO_SOURCE, find, judge, merge_episodes
 from watchbell.reports.interface import AlertRule, Coverage, CoverageStatus, Episode, Evidence, Verdict, Window
+from watchbell.reports.wording import MAKE_WHOLE
+from watchbell.tasks import Kind
 
 NINE = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 DAY = Window(start=NINE - timedelta(days=1), end=NINE, timezone="UTC")
@@ -204,3 +207,21 @@ def test_equal_rules_of_two_servers_are_one_rule():
     )
     pair = [replace(seen(name=name), rules=rules) for name in ("one", "two")]
     assert [rule.name for rule in find(DAY, pair).alert_rules] == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    ("sources", "is_past"),
+    [
+        ([Told(since=hour(5))], True),
+        ([Told(since=hour(5)), Told(), Told(status=CoverageStatus.FAILED, required=False)], True),
+        ([Told(since=hour(5)), Told(status=CoverageStatus.FAILED)], False),
+        ([Told(since=hour(5)), Told(status=CoverageStatus.UNPROVEN)], False),  # whatever it lacks, it still does
+        ([Told(since=hour(24))], False),  # it does not watch at the end either
+        ([], False),
+    ],
+)
+@pytest.mark.parametrize("kind", [Kind.DAILY_SUMMARY, Kind.WEEKLY_AUDIT, Kind.CUSTOM_INVESTIGATION])
+def test_nothing_is_to_be_made_whole_where_every_source_watches_again(kind, sources, is_past):
+    report = build(kind, *sources, params={"alerts": ["severity=critical"]})
+    assert report.verdict is Verdict.UNKNOWN
+    assert report.actions == (() if is_past else (MAKE_WHOLE,))

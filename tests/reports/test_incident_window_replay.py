@@ -339,6 +339,7 @@ def test_replay_of_a_window_without_proof_is_unknown_and_has_no_numbers():
     assert (report.verdict, len(section(report, "Timeline").rows)) == (Verdict.UNKNOWN, 2)
     assert {number.value for number in report.numbers} == {None}
     assert report.actions == (MAKE_WHOLE,)
+    assert replay(Told(episode(1, 2), since=START + timedelta(hours=3))).actions == (), "it watches again"
 
 
 def test_numbers_are_set_against_the_window_before_also_when_it_is_short():

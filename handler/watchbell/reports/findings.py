@@ -51,6 +51,7 @@ class Findings:
     alert_rules: tuple[AlertRule, ...]  # of all sources, as they stand now, by name
     events: tuple[Event, ...]  # oldest first
     problems: tuple[str, ...]  # the worst first
+    is_past: bool  # whether all that is not known is over, so that no source can tell of it any more
 
     @property
     def is_proven(self) -> bool:
@@ -83,6 +84,7 @@ def find(window: Window, evidence: Sequence[Evidence]) -> Findings:
         alert_rules=_unique_rules(evidence),
         events=tuple(sorted((e for one in evidence for e in one.events), key=lambda e: (e.at, e.source, e.text))),
         problems=problems_of(window, evidence),
+        is_past=_is_past(window, evidence),
     )
 
 
@@ -99,6 +101,17 @@ def problems_of(window: Window, evidence: Sequence[Evidence]) -> tuple[str, ...]
     if not problems and not any(_covers(one, window) for one in evidence):
         return (NO_HISTORY,)
     return problems
+
+
+def _is_past(window: Window, evidence: Sequence[Evidence]) -> bool:
+    """Say whether each source that is no proof is one only of an earlier part of the window, and watches again."""
+    ill = [one for one in evidence if one.coverage.required and one.coverage.status is not CoverageStatus.OK]
+    return bool(ill) and all(
+        one.coverage.status is CoverageStatus.UNPROVEN
+        and one.covered_from is not None
+        and window.start < one.covered_from < window.end
+        for one in ill
+    )
 
 
 def judge(findings: Findings, *, doubt: str = "") -> tuple[Verdict, str]:

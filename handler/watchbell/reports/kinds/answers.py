@@ -35,6 +35,7 @@ class Answer:
     met: int = 0
     value: float | None = None
     problem: str | None = None
+    is_past: bool = False  # whether the problem is over by the end of the window
     remarks: tuple[str, ...] = ()
     failed: tuple[tuple[str, str], ...] = ()  # source and error
     unproven: tuple[tuple[str, str], ...] = ()  # source, and why its answer is no proof
@@ -59,6 +60,7 @@ class _Heard:
     unproven: str | None = None
     gap: str | None = None
     remark: str | None = None
+    is_past: bool = False  # whether what is unproven, or the gap, is over by the end of the window
 
     @property
     def troubles(self) -> list[str]:
@@ -107,7 +109,8 @@ def _answer(query: Query, asking: _Asking) -> Answer:
     known = [one for one in each_series_once(found) if one.has_value or one.most is not None]
     # What nobody proves is no answer, also where all who gave it are optional.
     is_proven = any(one.series and not one.troubles for one in heard)
-    troubles = [why for one in heard if one.required or (one.series and not is_proven) for why in one.troubles]
+    troubled = [one for one in heard if one.troubles and (one.required or (one.series and not is_proven))]
+    troubles = [why for one in troubled for why in one.troubles]
     problem = next(iter(troubles), None) or _nothing_known(query, asked, bool(found), bool(known))
     remarks = [f"{query.name}: {one.source} has no such series" for one in heard if not (one.series or one.failed)]
     remarks += [f"{query.name}: {trouble}" for one in heard if not one.required for trouble in one.troubles]
@@ -125,6 +128,7 @@ def _answer(query: Query, asking: _Asking) -> Answer:
         )
     return replace(
         answer,
+        is_past=bool(troubled) and bool(known) and all(one.is_past for one in troubled),
         remarks=tuple(remarks),
         failed=tuple((one.source, one.failed) for one in heard if one.failed),
         unproven=tuple((one.source, one.unproven) for one in heard if one.unproven),
@@ -140,12 +144,14 @@ def _hear(querier: Querier, query: Query, step: timedelta | None, asking: _Askin
         series = _ask(querier, query, window, step)
     except SourceError as error:
         return _Heard(querier.name, querier.required, failed=str(error))
-    unproven = asking.scraping[querier.name].doubt(query, window, asking.vouches)
-    heard = _Heard(querier.name, querier.required, tuple(series), unproven=unproven)
-    if unproven or not series or step is None:
+    end = epoch_seconds(window.end)
+    heard = _Heard(querier.name, querier.required, tuple(series))
+    if doubt := asking.scraping[querier.name].doubt(query, window, asking.vouches):
+        return replace(heard, unproven=doubt.why, is_past=doubt.until < end)
+    if not series or step is None:
         return heard
-    if gap := _without_data(query, series, window, step):
-        return replace(heard, gap=gap)
+    if gap := _without_data(series, window, step):
+        return replace(heard, gap=_no_data(query, gap), is_past=gap[1] < end)
     return replace(heard, remark=_without_number(series, window, step))
 
 
@@ -182,12 +188,13 @@ def _ask(querier: Querier, query: Query, window: Window, step: timedelta | None)
     ]
 
 
-def _without_data(query: Query, series: Sequence[_Series], window: Window, step: timedelta) -> str | None:
-    """Say when a question over the window had no answer: one series may come and go, not all of them."""
-    found = _last_gap({at for one in series for at, _ in one.points}, window, step)
-    return (
-        f"{query.name!r} has no data between {span(*found)}; where that means 0, add `or vector(0)`" if found else None
-    )
+def _without_data(series: Sequence[_Series], window: Window, step: timedelta) -> tuple[float, float] | None:
+    """Return when a question over the window had no answer: one series may come and go, not all of them."""
+    return _last_gap({at for one in series for at, _ in one.points}, window, step)
+
+
+def _no_data(query: Query, gap: tuple[float, float]) -> str:
+    return f"{query.name!r} has no data between {span(*gap)}; where that means 0, add `or vector(0)`"
 
 
 def _without_number(series: Sequence[_Series], window: Window, step: timedelta) -> str | None:

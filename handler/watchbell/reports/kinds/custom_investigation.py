@@ -85,7 +85,7 @@ def _report(material: Material, answers: list[Answer], found: Findings | None, q
         coverage=_coverage(material, answers, found),
         numbers=numbers,
         still_firing=wording.capped(lines, MOST_LINES),
-        actions=(wording.MAKE_WHOLE,) if problems else (),
+        actions=() if _is_past(answers, found) else (wording.MAKE_WHOLE,),
         alerts=found.rules if found else (),
         sections=(
             *_section(QUESTION, [question] if question else []),
@@ -95,6 +95,11 @@ def _report(material: Material, answers: list[Answer], found: Findings | None, q
         ),
         source_error="; ".join(problems) or None,
     )
+
+
+def _is_past(answers: list[Answer], found: Findings | None) -> bool:
+    """Say whether nothing is unknown but what no source can tell of any more."""
+    return all(one.is_past for one in answers if one.problem) and (not found or found.is_proven or found.is_past)
 
 
 def _judge(answers: list[Answer], found: Findings | None, problems: list[str]) -> tuple[Verdict, str]:
@@ -210,9 +215,11 @@ def _matching(findings: Findings, matchers: Sequence[Matcher]) -> Findings:
         return tuple(one for one in episodes if all_match(matchers, one.labels))
 
     kept = keep(findings.episodes)
+    nameless = () if kept else _nameless(findings, matchers)
     return replace(
         findings,
-        problems=(*findings.problems, *(() if kept else _nameless(findings, matchers))),
+        problems=(*findings.problems, *nameless),
+        is_past=findings.is_past and not nameless,
         episodes=kept,
         new=keep(findings.new),
         resolved=keep(findings.resolved),

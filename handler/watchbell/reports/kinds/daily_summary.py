@@ -87,7 +87,7 @@ def _page_numbers(findings: Findings, previous: Findings | None, hours: Hours) -
 
 def _actions(findings: Findings) -> tuple[str, ...]:
     """Return at most three things to do, the most pressing first."""
-    actions = [wording.MAKE_WHOLE] if findings.problem else []
+    actions = [wording.MAKE_WHOLE] if findings.problem and not findings.is_past else []
     pressing = sorted(findings.still_firing, key=lambda one: _pressing(one, findings))
     for episode in pressing[:1]:
         runbook = runbook_of(episode.annotations)

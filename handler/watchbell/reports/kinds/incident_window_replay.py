@@ -73,7 +73,7 @@ def build(material: Material) -> Report:
             [wording.still_firing(one, request.window.end, request.window.timezone) for one in findings.still_firing],
             MOST_LINES,
         ),
-        actions=(wording.MAKE_WHOLE,) if findings.problem else (),
+        actions=(wording.MAKE_WHOLE,) if findings.problem and not findings.is_past else (),
         alerts=findings.rules,
         sections=_sections(replay),
         source_error=findings.source_error,

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from watchbell.clock import Clock
 from watchbell.errors import SourceError
@@ -32,6 +33,13 @@ _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 
 Vouching = Callable[[str, float, float], bool]
 
 
+class Doubt(NamedTuple):
+    """Why an answer is no proof, and until when (Unix seconds)."""
+
+    why: str
+    until: float
+
+
 @dataclass(frozen=True, slots=True)
 class Scraping:
     """When one source was scraping (Unix seconds), or why that is not known.
@@ -44,19 +52,20 @@ class Scraping:
     has_signs: bool = True
     problem: str | None = None
 
-    def doubt(self, query: Query, window: Window, vouches: Vouching) -> str | None:
+    def doubt(self, query: Query, window: Window, vouches: Vouching) -> Doubt | None:
         """Return why an answer to the question is no proof; None where it is."""
         since, until = epoch_seconds(asked_from(query, window)), epoch_seconds(window.end)
-        found = self.problem or self._hole(since, until, is_instant=_is_instant(query))
+        found = Doubt(self.problem, until) if self.problem else self._hole(since, until, is_instant=_is_instant(query))
         return None if found is None or vouches(self.source, since, until) else found
 
-    def _hole(self, since: float, until: float, *, is_instant: bool) -> str | None:
+    def _hole(self, since: float, until: float, *, is_instant: bool) -> Doubt | None:
         if not self.has_signs:
-            return None if is_instant else NEVER  # a value at the window's end stands for itself
+            return None if is_instant else Doubt(NEVER, until)  # a value at the window's end stands for itself
         found = last_hole(self.times, since, until, LONGEST_HOLE.total_seconds())
         if found is None and any(since <= at <= until for at in self.times):
             return None
-        return f"no samples between {span(*(found or (since, until)))}"
+        first, last = found or (since, until)
+        return Doubt(f"no samples between {span(first, last)}", last)
 
 
 def asked_from(query: Query, window: Window) -> datetime:

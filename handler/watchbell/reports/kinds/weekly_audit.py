@@ -84,7 +84,7 @@ def _actions(
     findings: Findings, rows: Sequence[RuleRow], advice: Sequence[Advice], hygiene: Hygiene
 ) -> tuple[str, ...]:
     """Return at most three things to do: first what a setting would have spared, then what nobody acts on."""
-    actions = [wording.MAKE_WHOLE] if findings.problem else []
+    actions = [wording.MAKE_WHOLE] if findings.problem and not findings.is_past else []
     actions += [f"Quieten {_owned(row)}: {_sentence(suggestion)}" for row, suggestion in advice[:2]]
     for episode in hygiene.stuck[:1]:
         age = wording.duration((findings.window.end - episode.start).total_seconds())

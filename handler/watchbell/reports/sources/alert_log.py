@@ -115,7 +115,8 @@ class AlertLog:
         beats = [beat for beat in story.heard.beats if beat < end]
         age = (end - max(beats)).total_seconds() if beats else None
         reasons = [self._without_proof(story, gap)] if gap else []
-        if flaw := story.flaws.first():
+        flaw = story.flaws.first()
+        if flaw:
             reasons.append(f"line {flaw.line} of {self._path} {flaw.what}")
         if reasons:
             status, detail = CoverageStatus.UNPROVEN, "; ".join(reasons)
@@ -123,7 +124,8 @@ class AlertLog:
             status, detail = CoverageStatus.OK, f"last heartbeat {format_minute(max(beats))}"
         if story.torn:
             detail += f"; {story.torn} torn line left out"
-        found = {"episodes": story.episodes(start, end), "covered_from": covered_from}
+        # Of what is lost nobody knows until when it spoils the proof.
+        found = {"episodes": story.episodes(start, end), "covered_from": None if flaw else covered_from}
         return self._evidence(status, detail, age_seconds=age, **found)
 
     def _without_proof(self, story: "_Story", gap: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from watchbell.attempt import built, is_quiet
+from watchbell.building import built, is_quiet
 from watchbell.clock import SystemClock
 from watchbell.delivery.interface import Stamp
 from watchbell.errors import UsageError

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from watchbell.attempt import built, is_quiet
+from watchbell.building import built, is_quiet
 from watchbell.claims import Expectation, plan_move
 from watchbell.delivery.interface import Part, Stamp
 from watchbell.errors import SourceError

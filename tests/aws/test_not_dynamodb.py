@@ -62,6 +62,6 @@ def test_a_read_fails(impostor: None, read: Callable[[DynamoStore], object]) -> 
 
 
 @pytest.mark.parametrize("look", [check, create_or_upgrade])
-def test_the_tables_are_neither_well_nor_made(impostor: None, look: Callable[[str], list[str]]) -> None:
+def test_the_tables_are_neither_well_nor_made(impostor: None, look: Callable[[str], object]) -> None:
     with pytest.raises(StoreError, match="not DynamoDB"):
         look("x")

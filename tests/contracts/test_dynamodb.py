@@ -55,13 +55,13 @@ def settled(store: DynamoStore, now: datetime, status: Status = Status.SUCCESS) 
 class TestTables:
     def test_they_are_made_once_and_found_to_be_well(self, client: Any, tables: str) -> None:
         prefix = f"test-{secrets.token_hex(4)}"
-        assert len(check(prefix, client=client)) == 2
+        assert len(check(prefix, client=client).problems) == 2
         made = create_or_upgrade(prefix, client=client)
         assert [line for line in made if line.startswith("made the table")] == [
             f"made the table {prefix}-tasks",
             f"made the table {prefix}-runs",
         ]
-        assert check(prefix, client=client) == []
+        assert check(prefix, client=client).problems == []
         assert create_or_upgrade(prefix, client=client) == []
         table = client.describe_table(TableName=f"{prefix}-runs")["Table"]
         assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
@@ -78,12 +78,12 @@ class TestTables:
         store = DynamoStore(prefix, client=client)
         add(store, raw_task())
         lacks = f"{prefix}-tasks: there is no index due; run `watchbell store create`"
-        assert check(prefix, client=client)[0] == lacks
+        assert check(prefix, client=client).problems[0] == lacks
         with pytest.raises(StoreError, match="watchbell store create"):
             store.tasks.due(at("09:00"))
         made = [line for line in create_or_upgrade(prefix, client=client) if "began to make the index" in line]
         assert len(made) == 2
-        assert lacks not in check(prefix, client=client)
+        assert lacks not in check(prefix, client=client).problems
 
     def test_without_them_every_call_says_what_makes_them(self, client: Any, tables: str) -> None:
         """Promise 7."""
@@ -115,7 +115,7 @@ class TestTables:
                 call()
         with pytest.raises(ConfigError, match="upgrade Watchbell"):
             create_or_upgrade(tables, client=client)
-        assert "upgrade Watchbell" in check(tables, client=client)[0]
+        assert "upgrade Watchbell" in check(tables, client=client).problems[0]
 
     def test_a_schema_that_becomes_newer_is_refused_by_those_who_were_at_work_before(
         self, client: Any, tables: str, monkeypatch: pytest.MonkeyPatch

@@ -18,7 +18,7 @@ import pytest
 
 from faults.conftest import Chats, Home, raw_task
 from faults.scene import TASK, Scene, at
-from watchbell.attempt import request_for
+from watchbell.building import request_for
 from watchbell.claims import Status
 from watchbell.deliveries import PartState
 from watchbell.delivery.interface import Delivered, Outcome

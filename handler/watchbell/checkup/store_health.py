@@ -8,7 +8,7 @@ from watchbell.clock import Clock
 from watchbell.settings import Settings
 from watchbell.stores.local.database import SCHEMA_VERSION, Database
 from watchbell.stores.local.store import DATABASE, TASKS_FILE
-from watchbell.wiring.stores import table_problems
+from watchbell.wiring.stores import wrong_with_tables
 
 #: The first SQLite without the bug that can damage a database in WAL mode.
 WITHOUT_RESET_BUG = (3, 51, 3)
@@ -34,10 +34,12 @@ def holds_anything(settings: Settings) -> bool:
 
 
 def _check_tables(settings: Settings) -> Iterator[Check]:
-    problems = table_problems(settings)
-    for one in problems:
+    wrong = wrong_with_tables(settings)
+    for one in wrong.problems:
         yield problem("store", one, "no tick and no command can work until then", STORE)
-    if not problems:
+    for one in wrong.warnings:
+        yield warning("store", one, "ticks and commands work without")
+    if not wrong.problems:
         yield ok("store", f"{settings.store_name}: both tables and their indexes are there")
 
 

@@ -3,10 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from watchbell.errors import ConfigError
 from watchbell.settings import Settings
 from watchbell.stores.interface import Store
+
+if TYPE_CHECKING:
+    from watchbell.stores.dynamodb.tables import Wrong
 
 
 @contextmanager
@@ -38,8 +42,8 @@ def create_store(settings: Settings) -> list[str]:
     return done
 
 
-def table_problems(settings: Settings) -> list[str]:
-    """Return what is wrong with the tables of a DynamoDB store, one line each; raises StoreError and TryAgain."""
+def wrong_with_tables(settings: Settings) -> "Wrong":
+    """Return what is wrong with the tables of a DynamoDB store; raises StoreError and TryAgain."""
     assert settings.dynamodb_prefix is not None
     _demand_boto3()
     from watchbell.stores.dynamodb.tables import check

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from watchbell.clock import SystemClock
 from watchbell.errors import ConfigError, TryAgain
@@ -123,28 +123,37 @@ def create_or_upgrade(
     return done
 
 
-def check(prefix: str, *, client: "DynamoDBClient | None" = None) -> list[str]:
-    """Return what is wrong with the tables, a line each; raises StoreError or TryAgain where they cannot be asked."""
+class Wrong(NamedTuple):
+    """What is wrong with the tables, a line each: what keeps Watchbell from working, and what does not."""
+
+    problems: list[str]
+    warnings: list[str]
+
+
+def check(prefix: str, *, client: "DynamoDBClient | None" = None) -> Wrong:
+    """Look at the tables; raises StoreError or TryAgain where they cannot be asked."""
     with _asking(prefix, client) as asked:
         problems: list[str] = []
-        without_backups: list[str] = []
+        warnings: list[str] = []
         for table in TABLES:
             name = f"{prefix}-{table.suffix}"
             found = _describe(asked, name)
             if found is None:
                 problems.append(f"there is no table {name}; run `watchbell store create`")
                 continue
-            problems += _wrong_with(asked, table, name, found)
+            problems += _wrong_with(table, name, found)
+            if _expiry(asked, name) != TTL:
+                warnings.append(f"{name}: nothing expires by the attribute {TTL}; run `watchbell store create`")
             if _has_backups(asked, name) is False:
-                without_backups.append(f"{name}: point-in-time recovery is off; run `watchbell store create`")
+                warnings.append(f"{name}: point-in-time recovery is off; run `watchbell store create`")
         if not problems:
             schema = _meta(asked, f"{prefix}-runs").get("schema", SCHEMA_VERSION)
             if schema > SCHEMA_VERSION:
                 problems.append(_too_new(prefix, schema))
-    return problems + without_backups
+    return Wrong(problems, warnings)
 
 
-def _wrong_with(client: "DynamoDBClient", table: Table, name: str, found: Any) -> list[str]:
+def _wrong_with(table: Table, name: str, found: Any) -> list[str]:
     problems = []
     if _keys(found) != _key_schema(table.key):
         problems.append(f"{name}: the key is {_words(_keys(found))}; it must be {_words(_key_schema(table.key))}")
@@ -158,8 +167,6 @@ def _wrong_with(client: "DynamoDBClient", table: Table, name: str, found: Any) -
         problems.append(f"{name}: the index {table.index} is {index['IndexStatus'].lower()}; wait until it is active")
     if found["TableStatus"] not in _USABLE:
         problems.append(f"{name} is {found['TableStatus'].lower()}; wait until it is active")
-    if _expiry(client, name) != TTL:
-        problems.append(f"{name}: nothing expires by the attribute {TTL}; run `watchbell store create`")
     return problems
 
 

@@ -260,7 +260,8 @@ def test_a_question_over_the_window_that_had_no_answer_for_long_is_no_all_clear(
     report = ask(Told(answers={"busy": grid(gone=between(first, last))}), queries=[BUSY])
     assert report.verdict is Verdict.UNKNOWN
     assert "told: 'busy' has no data between" in report.reason
-    assert report.reason.endswith("where that means 0, add `or vector(0)`")
+    cure = "where that means 0, add `or vector(0)`, or `last_over_time(…[30m])` where it comes seldom"
+    assert report.reason.endswith(cure)
     assert [one.status for one in report.coverage] == [
         CoverageStatus.OK
     ]  # it is the question's fault, not the source's

@@ -718,6 +718,23 @@ def test_probes_that_all_begin_within_the_window_vouch_for_nothing_before(one_ra
     assert report.verdict is (Verdict.OK if one_ran_before else Verdict.UNKNOWN)
 
 
+@pytest.mark.parametrize(
+    ("runs_before", "told"),
+    [(0, "its first run was at about 22 Nov 08:35 UTC"), (9, "from 21 Nov 09:00 UTC for 23 h 35 m")],
+)
+def test_a_probe_that_never_ran_before_tells_of_its_first_run(runs_before, told):
+    class Young(Blackbox):
+        def ask(self, promql, at):
+            if promql.startswith("count_over_time(probe_duration_seconds"):  # of seven days
+                return [({"instance": "new"}, float(runs_before))]
+            return super().ask(promql, at)
+
+        def ask_range(self, promql, start, end, *, step):
+            return [(labels, points[-5:]) for labels, points in super().ask_range(promql, start, end, step=step)]
+
+    assert lines(build(Kind.SYNTHETIC_RUN, Young("one", new=1)), "Gaps, in which it is not known") == (f"new: {told}",)
+
+
 def test_slots_between_rare_runs_are_no_gaps():
     history = judge((1, 1), None, (1, 1), None, (1, 1), slot=60.0)
     assert (history.interval, history.gaps) == (120, ())

@@ -194,7 +194,8 @@ def _without_data(series: Sequence[_Series], window: Window, step: timedelta) ->
 
 
 def _no_data(query: Query, gap: tuple[float, float]) -> str:
-    return f"{query.name!r} has no data between {span(*gap)}; where that means 0, add `or vector(0)`"
+    cure = "where that means 0, add `or vector(0)`, or `last_over_time(…[30m])` where it comes seldom"
+    return f"{query.name!r} has no data between {span(*gap)}; {cure}"
 
 
 def _without_number(series: Sequence[_Series], window: Window, step: timedelta) -> str | None:

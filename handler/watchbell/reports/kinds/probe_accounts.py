@@ -155,7 +155,13 @@ def _name(labels: Mapping[str, str]) -> str:
 def _gaps(history: ProbeHistory, window: Window) -> str:
     """Return in words when it did not run, the longest times first."""
     longest = sorted(history.gaps, key=lambda gap: gap[0] - gap[1])
-    shown = [f"from {_when(start, window)} for {wording.duration(end - start)}" for start, end in longest]
+    is_new = not history.samples.runs_before  # in seven days
+    shown = [
+        f"its first run was at about {_when(end, window)}"
+        if is_new and start == epoch_seconds(window.start)
+        else f"from {_when(start, window)} for {wording.duration(end - start)}"
+        for start, end in longest
+    ]
     return ", ".join(wording.capped(shown, MOST_GAPS))
 
 

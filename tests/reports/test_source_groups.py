@@ -173,6 +173,23 @@ def test_a_recording_rule_that_alerts_read_has_to_be_evaluated_lately(server):
     assert detail(server) == "recording rule x has not been evaluated yet"
 
 
+@pytest.mark.parametrize(
+    ("interval", "minutes", "expected"),
+    [(3600, 40, True), (3600, 64, True), (3600, 70, False), (300, 4, False), (60, 1, False)],
+)
+@pytest.mark.parametrize("health", [{"health": "unknown", "lastEvaluation": "0001-01-01T00:00:00Z"}])
+def test_a_slow_group_waits_for_its_turn_after_each_start_and_reload(server, interval, minutes, expected, health):
+    alerting = group("g", alert("A", "x > 1"))
+    for slow in (record("x") | health, alert("Slow") | health):
+        serve_groups(server, alerting, group("slow", slow, interval=interval))
+        server.faults.pop("/api/v1/status/runtimeinfo", None)
+        assert detail(server).endswith(f"rule {slow['name']} has not been evaluated yet")
+        loaded(server, CLOCK.now() - timedelta(minutes=minutes))
+        assert is_ok(server) is expected
+        serve_groups(server, alerting, group("slow", slow | {"health": "err"}, interval=interval))
+        assert not is_ok(server)
+
+
 def test_recording_rules_alone_know_of_no_alert(server):
     serve_groups(server, group("r", record("x")))
     assert detail(server).startswith("it has no alerting rules")

@@ -83,7 +83,8 @@ class Prometheus:
             rules = Rules.parse(session.get("/api/v1/rules", {"exclude_alerts": "true"})["groups"])
             story = Story.read(session, start, end)
             found = self._episodes(session, start, end, rules, story)
-            problems = rules.problems(self._clock.now())
+            loaded = session.loaded() if rules.waiting else None
+            problems = rules.problems(self._clock.now(), loaded)
             problems += [] if found else self._not_stored(session, rules)
         except (SourceError, *STRANGE) as error:
             coverage = self._coverage(CoverageStatus.FAILED, self._words(error))

@@ -11,7 +11,7 @@ from threading import Event, Thread
 from typing import Any, NamedTuple, TypeVar
 
 from watchbell.errors import SourceError
-from watchbell.instants import epoch_seconds
+from watchbell.instants import epoch_seconds, parse_instant
 from watchbell.reports.sources.alert_history import Samples
 from watchbell.reports.sources.http import AnswerTooLarge, Coming, Deadline, JsonReader
 
@@ -53,6 +53,14 @@ class Session:
     def ask(self, path: str, form: Mapping[str, str]) -> Any:
         """Return the data of an answer to POST."""
         return self._data(self.reader.post(path, form, self.deadline))
+
+    def loaded(self) -> datetime | None:
+        """Return when the asked server loaded the rules that it has now; None where it does not say."""
+        try:
+            told = self.get("/api/v1/status/runtimeinfo", {})
+            return parse_instant(told["lastConfigTime"]) if told["reloadConfigSuccess"] is True else None
+        except (SourceError, KeyError, TypeError, ValueError, AttributeError):
+            return None
 
     def _data(self, answer: Any) -> Any:
         if not isinstance(answer, dict) or "data" not in answer:

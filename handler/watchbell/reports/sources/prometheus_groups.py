@@ -12,11 +12,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from math import ceil, inf
+from math import ceil
 from typing import Any
 
-from watchbell.errors import SourceError
-from watchbell.instants import epoch_seconds, parse_instant
+from watchbell.instants import epoch_seconds
 from watchbell.reports.sources.prometheus_api import Session
 from watchbell.reports.sources.prometheus_rules import Group
 from watchbell.reports.sources.prometheus_steps import Stretch, first_step, stretches
@@ -108,7 +107,7 @@ class Groups:
 
         Where another program evaluates the rules (a ruler beside the store), nobody tells of rules at any time. What
         is evaluated no longer counts as a group that alerts: nobody knows any more that it did not. Who is without to
-        the end is not who was asked, or tells no more of its rules, for today's are evaluated: see `_has_rules_since`.
+        the end is not who was asked, or tells no more of its rules, for today's are evaluated.
         """
         if not self.ours:
             return []
@@ -125,7 +124,8 @@ class Groups:
         distance, last = 1.5 * STEP.total_seconds(), epoch_seconds(end)
         found = [(server, one) for server, told in sorted(times.items()) for one in stretches(told, distance)]
         to_the_end = [(server, one) for server, one in found if self._tells_no_more(server, one, last)]
-        if to_the_end and _has_rules_since(session) <= last - LOADED_BEFORE.total_seconds():
+        # (Thanos does not tell since when: it has the rules of several, and none of one that lost its own.)
+        if to_the_end and (loaded := session.loaded()) and loaded <= end - LOADED_BEFORE:
             found = [one for one in found if one not in to_the_end]
         return [(self._who(server), stretch) for server, stretch in found]
 
@@ -206,19 +206,6 @@ class Groups:
     def _namesakes(self, group: str) -> list[Group]:
         """Return the groups of today with the same name in another file: an operator gives files new names."""
         return [one for name, one in self.today.items() if _bare(name) == _bare(group)]
-
-
-def _has_rules_since(session: Session) -> float:
-    """Return when the asked server loaded the rules that it has now; where that is not known, never.
-
-    Thanos does not tell: it has the rules of several, and those of one that lost its own are not among them.
-    """
-    try:
-        told = session.get("/api/v1/status/runtimeinfo", {})
-        loaded = parse_instant(told["lastConfigTime"])
-        return epoch_seconds(loaded) if told["reloadConfigSuccess"] is True else inf
-    except (SourceError, KeyError, TypeError, ValueError, AttributeError):
-        return inf
 
 
 def _server(series: Mapping[str, Any]) -> Server:

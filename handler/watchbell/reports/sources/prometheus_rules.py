@@ -40,6 +40,7 @@ class Rules:
     rules: list[AlertRule] = field(default_factory=list)
     groups: dict[str, Group] = field(default_factory=dict)  # as the label rule_group names them: FILE;GROUP
     failing: list[str] = field(default_factory=list)
+    waiting: list[tuple[str, float]] = field(default_factory=list)  # not evaluated yet: what is said of it, interval
     firing: list[str] = field(default_factory=list)  # names of rules that fire now
     evaluations: list[tuple[str, float, datetime]] = field(default_factory=list)  # name, interval, when
 
@@ -66,8 +67,8 @@ class Rules:
         """Return the seconds between evaluations of the slowest rule."""
         return max((fact.interval_seconds for fact in self.facts.values()), default=0.0)
 
-    def problems(self, now: datetime) -> list[str]:
-        """Say what speaks against trusting the rules as they are now."""
+    def problems(self, now: datetime, loaded: datetime | None) -> list[str]:
+        """Say what speaks against trusting the rules as they are now, and were last `loaded`, where that is known."""
         if not self.rules:
             return ["it has no alerting rules, so it cannot know of any alert"]
         late = [
@@ -75,7 +76,18 @@ class Rules:
             for name, interval, at in self.evaluations
             if now - at > max(LATE_EVALUATION, timedelta(seconds=3 * interval)) and at.year > 1
         ]
-        return self._ahead(now) + sorted(self.failing) + sorted(late)
+        return self._ahead(now) + sorted(self.failing + self._overdue(now, loaded)) + sorted(late)
+
+    def _overdue(self, now: datetime, loaded: datetime | None) -> list[str]:
+        """Say what should have been evaluated by now: after each start and reload a slow group waits for its turn."""
+        since = None if loaded is None else now - loaded
+        return [
+            text
+            for text, interval in self.waiting
+            if since is None
+            or timedelta(seconds=interval) <= LATE_EVALUATION
+            or since > timedelta(seconds=interval) + LATE_EVALUATION
+        ]
 
     def _ahead(self, now: datetime) -> list[str]:
         """Say whether it has seen what is the future here: then the window ends before what is known to it."""
@@ -90,7 +102,7 @@ class Rules:
         self.rules.append(rule)
         self.evaluations.append((f"rule {rule.name}", interval, evaluated))
         if rule.health != "ok" or rule.last_error:
-            self.failing.append(_failing(f"rule {rule.name}", rule.health, rule.last_error))
+            self._doubt(f"rule {rule.name}", rule.health, rule.last_error, interval)
         if raw.get("state") == "firing":
             self.firing.append(rule.name)
         known = self.facts.get(rule.name) or RuleFacts(
@@ -106,9 +118,15 @@ class Rules:
         name, health = f"recording rule {raw['name']}", str(raw.get("health", "ok"))
         error = _last_error(raw)
         if health in ("err", "unknown") or error:  # vmalert has other words for what is no fault
-            self.failing.append(_failing(name, health, error))
+            self._doubt(name, health, error, interval)
         if raw.get("lastEvaluation"):
             self.evaluations.append((name, interval, parse_instant(raw["lastEvaluation"])))
+
+    def _doubt(self, name: str, health: str, last_error: str, interval: float) -> None:
+        if health == "unknown" and not last_error:
+            self.waiting.append((f"{name} has not been evaluated yet", interval))
+        else:
+            self.failing.append(f"{name} is failing: {last_error or 'no reason given'}")
 
 
 def _is_alerting(raw: Mapping[str, Any]) -> bool:
@@ -157,9 +175,3 @@ def _texts(raw: Any) -> Mapping[str, str]:
 
 def _last_error(raw: Mapping[str, Any]) -> str:
     return " ".join(str(raw.get("lastError") or "").split())[:200]
-
-
-def _failing(name: str, health: str, last_error: str) -> str:
-    if health == "unknown":
-        return f"{name} has not been evaluated yet"
-    return f"{name} is failing: {last_error or 'no reason given'}"

@@ -223,6 +223,18 @@ def test_a_hole_is_told_with_its_ends_and_once_for_all_questions():
     assert told.asked == ["busy", "busy"]
 
 
+@pytest.mark.parametrize(("every", "without", "is_proven"), [(2, 6, True), (2, 8, False), (1, 6, False), (4, 8, True)])
+def test_where_scrapes_are_far_apart_a_hole_may_be_longer_by_as_much(every, without, is_proven):
+    def scrapes(start, end, step):
+        times = [START + timedelta(minutes=every * n) for n in range(1440 // every + 1)]
+        begin = START + timedelta(hours=12)
+        return [({}, [(at.timestamp(), 1.0) for at in times if not begin < at < begin + timedelta(minutes=without)])]
+
+    signs = {f"max(max_over_time({sign}[59999ms])) > 0": scrapes for sign in ("prometheus_build_info", "up")}
+    report = ask(Told(answers=WHOLE | signs, status=CoverageStatus.UNPROVEN), queries=[BUSY])
+    assert report.verdict is (Verdict.OK if is_proven else Verdict.UNKNOWN)
+
+
 def test_a_threshold_that_was_crossed_before_a_hole_comes_first():
     told = Told(answers={"busy": grid(api=beyond(3, 6))}, down=(20, 25), status=CoverageStatus.UNPROVEN)
     report = ask(told, queries=[BUSY])

@@ -18,6 +18,7 @@ from watchbell.reports.interface import CoverageStatus, Event, Window
 from watchbell.reports.kinds.material import Material, Querier
 from watchbell.reports.sources.alert_history import holes
 from watchbell.reports.sources.prometheus_proof import SIGNS
+from watchbell.reports.sources.prometheus_steps import longest_hole
 
 STEP = timedelta(minutes=1)
 #: What Prometheus looks back for a value, and the longest hole that spoils nothing.
@@ -61,7 +62,7 @@ class Scraping:
     def _hole(self, since: float, until: float, *, is_instant: bool) -> Doubt | None:
         if not self.has_signs:
             return None if is_instant else Doubt(NEVER, until)  # a value at the window's end stands for itself
-        found = last_hole(self.times, since, until, LONGEST_HOLE.total_seconds())
+        found = last_hole(self.times, since, until, longest_hole(self.times, STEP, LONGEST_HOLE))
         if found is None and any(since <= at <= until for at in self.times):
             return None
         first, last = found or (since, until)
@@ -108,7 +109,7 @@ def _signs(querier: Querier, since: datetime, end: datetime) -> set[float]:
         begin, over = (from_epoch_seconds(at) for at in (missing[0][0], missing[-1][1]))
         for _, points in querier.ask_range(question, begin, over, step=STEP):
             times.update(at for at, _ in points)
-        missing = holes(times, first, last, LONGEST_HOLE.total_seconds()) if times else missing
+        missing = holes(times, first, last, longest_hole(times, STEP, LONGEST_HOLE)) if times else missing
         if not missing:
             break
     return times

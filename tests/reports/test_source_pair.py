@@ -177,6 +177,27 @@ def test_a_question_that_looks_back_is_answered_by_one_that_was_scraping_all_of_
     assert pair(servers).ask("rate(errors[5m])", NOW) == [({}, 24.0)]  # both know of now
 
 
+@pytest.mark.parametrize(
+    ("question", "value"),
+    [
+        ("increase(errors[2h]) / increase(requests[2h])", 1.0),
+        ("increase(errors[2h]) - increase(errors[2h] offset 2h)", 2.0),
+        ("errors offset 1h30m", 1.0),
+        ("errors offset 3h30m", 2.0),
+        ("max_over_time(rate(errors[1h30m])[2h:5m])", 2.0),
+        ('errors{window="3d"}', 1.0),
+    ],
+)
+def test_how_far_a_question_looks_back_is_all_of_what_it_says(servers, question, value):
+    servers[0].hole = hole(-200, 21)
+    servers[1].hole = hole(21.5, 21.75)  # not whole for what both of them know of, but not new
+    for server, number in zip(servers, (1, 2), strict=True):
+        knowing(server, number, text="errors")
+    if value == 2.0:
+        servers[1].hole = None
+    assert pair(servers).ask(question, NOW) == [({}, value)]
+
+
 def test_nor_does_the_one_that_knows_less_answer_where_the_other_knows_of_nothing(servers):
     servers[0].hole = hole(-1, 20)
     knowing(servers[0], 24)

@@ -28,7 +28,8 @@ LONGEST_HOLE = timedelta(minutes=5)
 #: The values of two that watch the same are never quite the same.
 ALIKE = 0.1
 MOST_REACH = timedelta(days=92)
-LENGTHS = re.compile(r"(?<![\w.:])(?:\d+(?:ms|[smhdwy]))+")  # what is said to be so long: [24h], offset 1d
+RANGE = re.compile(r"\[\s*((?:\d+(?:ms|[smhdwy]))+)")
+OFFSET = re.compile(r"\boffset\s+((?:\d+(?:ms|[smhdwy]))+)", re.IGNORECASE)
 LENGTH = re.compile(r"(\d+)(ms|[smhdwy])")
 SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 
@@ -188,9 +189,9 @@ def _length(stretches: Iterable[Stretch]) -> float:
 
 
 def _reach(promql: str) -> timedelta:
-    """Return how far a question looks back, at most: all lengths of time in it together."""
-    lengths = [length for text in LENGTHS.findall(promql) for length in LENGTH.findall(text)]
-    seconds = sum(int(count) * SECONDS[unit] for count, unit in lengths)
+    """Return how far a question looks back: ranges may be within ranges, and the same one is often there twice."""
+    found = [*{*RANGE.findall(promql)}, *{*OFFSET.findall(promql)}]
+    seconds = sum(int(count) * SECONDS[unit] for text in found for count, unit in LENGTH.findall(text))
     return timedelta(seconds=min(seconds, MOST_REACH.total_seconds()))
 
 

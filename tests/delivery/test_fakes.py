@@ -339,3 +339,52 @@ def test_each_fake_is_a_module_that_can_be_read_in_one_go():
     folder = Path(fakes.chat_server.__file__).parent / "chat"
     assert {len(path.read_text().splitlines()) < 350 for path in folder.glob("*.py")} == {True}
     assert json.dumps(SAMPLE_TOKENS).isascii()
+
+
+REFUSED = {
+    "a text that is none": (slack_post, {"text": 5}, "invalid_arguments"),
+    "a thread that is no text": (slack_post, {"thread_ts": 12}, "invalid_arguments"),
+    "a name of metadata with blanks": (
+        slack_post,
+        {"metadata": {"event_type": "Bad Type!", "event_payload": {}}},
+        "invalid_metadata_format",
+    ),
+    "a kind of text that there is not": (
+        slack_post,
+        {"blocks": [{"type": "section", "text": {"type": "html", "text": "x"}}]},
+        "invalid_blocks",
+    ),
+    "more elements than a context may have": (
+        slack_post,
+        {"blocks": [{"type": "context", "elements": [{"type": "mrkdwn", "text": "x"}] * 11}]},
+        "invalid_blocks",
+    ),
+    "a bare sign in HTML": (telegram_post, {"text": "a < b", "parse_mode": "HTML"}, "can't parse entities"),
+    "a quote in a quote": (
+        telegram_post,
+        {"text": "<blockquote>a<blockquote>b</blockquote></blockquote>", "parse_mode": "HTML"},
+        "can't parse entities",
+    ),
+    "a topic that is no number": (telegram_post, {"message_thread_id": "abc"}, "message thread not found"),
+    "a reply that is no object": (telegram_post, {"reply_parameters": "zz"}, "object expected"),
+    "components beside content": (discord_post, {"flags": 1 << 15}, "flags"),
+    "an embed without anything": (discord_post, {"content": "", "embeds": [{}]}, "empty message"),
+    "mentions allowed twice": (
+        discord_post,
+        {"allowed_mentions": {"parse": ["users"], "users": ["1"]}},
+        "allowed_mentions",
+    ),
+    "a nonce that is an object": (discord_post, {"nonce": {}}, "nonce"),
+    "a colour beyond all": (discord_post, {"embeds": [{"title": "x", "color": 1 << 24}]}, "embeds"),
+}
+
+
+@pytest.mark.parametrize(("post", "fields", "words"), REFUSED.values(), ids=REFUSED)
+def test_what_the_real_ones_refuse_is_refused(server, post, fields, words):
+    assert words in post(server, **fields).text
+    assert server.messages == []
+
+
+def test_a_webhook_of_discord_can_be_looked_at(server):
+    found = httpx.get(f"{server.discord_url}/webhooks/1200000000000000001/token-of-a-webhook").json()
+    assert (found["id"], found["type"]) == ("1200000000000000001", 1)

@@ -69,6 +69,8 @@ def _webhook(room: Room, request: Request, webhook_id: str, token: str) -> Reply
     """A webhook knows neither nonces nor, unless asked to wait, what became of the message."""
     if "REVOKED" in token:
         raise no(401, 50027, "Invalid Webhook Token")
+    if request.method == "GET":
+        return Reply({"id": webhook_id, "type": 1, "name": "watchbell", "channel_id": webhook_id})
     if request.method != "POST":
         raise no(405, 0, "405: Method Not Allowed")
     payload = request.fields
@@ -158,8 +160,13 @@ def discord_message(headers: Any, chat_id: str, payload: dict[str, Any]) -> tupl
     known = {"content", "nonce", "enforce_nonce", "allowed_mentions", "flags", "embeds", "tts", "message_reference",
              "attachments"}  # fmt: skip
     wrong = set(payload) - known
-    if len(str(payload.get("nonce", ""))) > 25:
+    if not isinstance(payload.get("nonce", ""), str | int) or len(str(payload.get("nonce", ""))) > 25:
         wrong.add("nonce")
+    if payload.get("flags", 0) & 1 << 15:  # components, beside which nothing else may stand
+        wrong.add("flags")
+    mentions = payload.get("allowed_mentions", {})
+    if "users" in mentions.get("parse", ()) and mentions.get("users"):
+        wrong.add("allowed_mentions")
     content = str(payload.get("content", "")).strip()
     if len(content) > 2000:
         wrong.add("content")
@@ -167,7 +174,7 @@ def discord_message(headers: Any, chat_id: str, payload: dict[str, Any]) -> tupl
     wrong |= {"embeds"} if not _embeds_are_valid(embeds) else set()
     if wrong:
         raise no(400, 50035, "Invalid Form Body", errors={name: {"_errors": []} for name in sorted(wrong)})
-    if not content and not embeds:
+    if not content and not any(embeds):
         raise no(400, 50006, "Cannot send an empty message")
     described = [str(embed.get("description", "")) for embed in embeds]
     feet = [str(embed.get("footer", {}).get("text", "")) for embed in embeds]
@@ -193,6 +200,8 @@ def _embeds_are_valid(embeds: Any) -> bool:
         ]
         lengths = [(len(str(text or "").strip().encode("utf-16-le")) // 2, limit) for text, limit in parts]
         if set(embed) - {"description", "title", "footer", "color", "image"} or any(n > most for n, most in lengths):
+            return False
+        if not 0 <= embed.get("color", 0) <= 0xFFFFFF:
             return False
         total += sum(length for length, _ in lengths)
     return total <= 6000

@@ -97,11 +97,15 @@ class Room:
             ]  # fmt: skip
 
     def duplicates(self) -> dict[str, int]:
-        """Return how many messages too many each provider got: same chat, same marker."""
+        """Return how many messages too many each provider got: same chat (or topic of Telegram's), same marker."""
         with self._lock:
-            counts = Counter((one.provider, one.chat_id, one.marker) for one in self.messages if one.marker)
+            counts = Counter(
+                (one.provider, one.chat_id, one.thread if one.provider == "telegram" else "", one.marker)
+                for one in self.messages
+                if one.marker
+            )
         extra: Counter[str] = Counter()
-        for (provider, _, _), count in counts.items():
+        for (provider, _, _, _), count in counts.items():
             extra[provider] += count - 1
         return {provider: count for provider, count in extra.items() if count}
 

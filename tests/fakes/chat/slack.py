@@ -164,10 +164,14 @@ def slack_message(headers: Any, payload: dict[str, Any]) -> tuple[str, list[str]
     if set(payload) - known:
         raise no("invalid_arg_name")
     text, blocks = payload.get("text", ""), payload.get("blocks", [])
+    if not (isinstance(text, str) and isinstance(payload.get("thread_ts", ""), str)):
+        raise no("invalid_arguments")
     if not text and not blocks:
         raise no("no_text")
     metadata = payload.get("metadata", {"event_type": "-", "event_payload": {}})
-    if not (isinstance(metadata.get("event_type"), str) and isinstance(metadata.get("event_payload"), dict)):
+    event_type = metadata.get("event_type")
+    is_named = isinstance(event_type, str) and re.fullmatch(r"[\w.-]+", event_type, re.ASCII)
+    if not (is_named and isinstance(metadata.get("event_payload"), dict)):
         raise no("invalid_metadata_format")
     objects = [_slack_text(block) for block in blocks]
     if len(blocks) > 50 or not all(objects):
@@ -196,5 +200,9 @@ def _slack_text(block: dict[str, Any]) -> dict[str, str] | None:
     if block.get("type") not in limits or not isinstance(item, dict) or not item.get("text"):
         return None
     if block["type"] == "header" and item["type"] != "plain_text":
+        return None
+    if item.get("type") not in ("plain_text", "mrkdwn") or len(block.get("elements", ())) > 10:
+        return None
+    if set(item) - ({"type", "text", "verbatim"} if item["type"] == "mrkdwn" else {"type", "text", "emoji"}):
         return None
     return item if len(item["text"]) <= limits[block["type"]] else None

@@ -1,5 +1,6 @@
 """Telegram's Bot API: sendMessage. A bot can read nothing back."""
 
+import json
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -35,7 +36,8 @@ def handle(room: Room, request: Request) -> Reply | dict[str, Any]:
     text, pings = telegram_message(found[1], payload)
     chat_id = str(payload.get("chat_id", ""))
     _let_send(room, chat_id, payload)
-    message = room.post("telegram", chat_id, text, pings, payload, marker=run_named_in(text))
+    thread = str(payload.get("message_thread_id", ""))
+    message = room.post("telegram", chat_id, text, pings, payload, marker=run_named_in(text), thread=thread)
     return {"ok": True, "result": {"message_id": int(message.id), "chat": {"id": chat_id}, "text": text}}
 
 
@@ -48,8 +50,13 @@ def _let_send(room: Room, chat_id: str, payload: dict[str, Any]) -> None:
         raise _no(403, "Forbidden: bot was kicked from the group chat")
     if not room.may(chat_id, "send"):
         raise _no(400, "Bad Request: not enough rights to send text messages to the chat")
-    if payload.get("message_thread_id") in (1, "1"):  # the General topic must not be addressed
+    topic = str(payload.get("message_thread_id", "2"))
+    if topic == "1" or not re.fullmatch(r"\d+", topic, re.ASCII):  # the General topic must not be addressed
         raise _no(400, "Bad Request: message thread not found")
+    reply = payload.get("reply_parameters", {"message_id": 1})
+    reply = json.loads(reply) if isinstance(reply, str) and reply.startswith("{") else reply
+    if not isinstance(reply, dict) or not isinstance(reply.get("message_id"), int):
+        raise _no(400, "Bad Request: object expected as reply parameters")
 
 
 def _no(code: int, description: str) -> Refusal:
@@ -68,6 +75,7 @@ def telegram_message(token: str, payload: dict[str, Any]) -> tuple[str, list[str
     text = payload.get("text", "")
     page = _TelegramHtml()
     if payload.get("parse_mode") == "HTML":
+        page.is_markup = True
         try:
             page.feed(text)
             page.close()
@@ -98,10 +106,13 @@ class _TelegramHtml(HTMLParser):
         self.open: list[str] = []
         self.text: list[str] = []
         self.mentions: list[str] = []
+        self.is_markup = False
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
         if tag not in self.TAGS or self.open[-1:] in (["code"], ["pre"]):
             raise ValueError(f"unsupported start tag {tag!r}")
+        if tag == "blockquote" and tag in self.open:
+            raise ValueError("blockquote entity can't be nested")
         self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
@@ -117,6 +128,8 @@ class _TelegramHtml(HTMLParser):
         self.text.append(chr(int(name[1:], 16) if name[0] in "xX" else int(name)))
 
     def handle_data(self, data: str) -> None:
+        if self.is_markup and "<" in data:
+            raise ValueError("unsupported start tag")
         self.text.append(data)
         if not {"code", "pre"} & set(self.open):
             self.mentions += re.findall(r"@\w{2,}", data)

@@ -75,6 +75,8 @@ def telegram_photo(room: Room, request: Request) -> Message:
     fields, files = request.form
     name, png = files.get("photo", ("", b""))
     sides = size_of(png)
+    if len(png) > 10 * 1024 * 1024:
+        raise Refusal(413, {"ok": False, "error_code": 413, "description": "Request Entity Too Large"})
     if not all(sides) or sum(sides) > 10_000 or max(sides) > 20 * min(sides):
         raise no("PHOTO_INVALID_DIMENSIONS")
     caption = fields.get("caption", "")
@@ -90,6 +92,8 @@ def discord_files(request: Request, payload: dict[str, Any]) -> list[str]:
     described = {f"files[{one['id']}]" for one in payload.get("attachments", [])}
     if not files or described != set(files) or not all(size_of(content)[0] for _, content in files.values()):
         raise Refusal(400, {"message": "Invalid Form Body", "code": 50035, "errors": {"attachments": {}}})
+    if any(len(content) > 10 * 1024 * 1024 for _, content in files.values()):
+        raise Refusal(413, {"message": "Request entity too large", "code": 40005})
     if any(len(one.get("description", "")) > 1024 for one in payload["attachments"]):
         raise Refusal(400, {"message": "Invalid Form Body", "code": 50035, "errors": {"attachments": {}}})
     return [name for name, _ in files.values()]

@@ -6,11 +6,11 @@ import pytest
 
 from fakes.told import END, START, Ageing, Told, build, episode, lines, section, silence, titles
 from watchbell.errors import SourceError
+from watchbell.reports.analysis.looking_back import look_back
 from watchbell.reports.analysis.matchers import MOST_PATTERN, MOST_VALUE, parse
 from watchbell.reports.analysis.questions import Query, longest_stretch
 from watchbell.reports.interface import AlertRule, CoverageStatus, Event, Verdict, Window
 from watchbell.reports.kinds.answers import answer_all
-from watchbell.reports.kinds.scraping import look_back
 from watchbell.reports.wording import MAKE_WHOLE
 from watchbell.tasks import Kind
 
@@ -287,6 +287,13 @@ def test_a_time_of_nothing_but_nan_is_an_answer_and_is_told():
     assert told in lines(report, "Not checked")
 
 
+@pytest.mark.parametrize(("down", "verdict"), [((16, 18), Verdict.UNKNOWN), ((3, 5), Verdict.OK)])
+def test_a_hole_where_an_offset_looks_is_one_of_the_question(down, verdict):
+    query = {"promql": "increase(errors[1h] offset 6h)", "above": 10, "name": "errors"}
+    told = Told(answers=WHOLE | SAMPLED | {query["promql"]: [({}, 0.0)]}, down=down, status=CoverageStatus.UNPROVEN)
+    assert ask(told, queries=[query]).verdict is verdict
+
+
 def test_series_that_take_turns_are_an_answer_all_the_time():
     pods = grid(old=between(0, 12), new=between(12, 24), seldom=between(7, 7.5))
     assert ask(Told(answers={"busy": pods}), queries=[BUSY]).verdict is Verdict.OK
@@ -324,9 +331,12 @@ def test_whether_there_are_alerting_rules_does_not_matter_to_questions():
         ("max_over_time(rate(x[5m])[1d12h:1m]) / increase(y[ 2h ])", 36 * 3600),
         ("""x{path=~"[9]h",a='[7d]',b=`[8d]`}[1500ms]""", 1.5),
         ("x[999999999y]", 365 * 86400),
+        ("increase(x[1h] offset 6h)", 7 * 3600),
+        ('x{a="offset 5h"} OFFSET 30m', 1800),
+        ("increase(x[1h]) / increase(x[1h] offset 1w)", 3600 + 7 * 86400),
     ],
 )
-def test_how_far_a_query_looks_back_is_the_longest_of_its_ranges(promql, expected):
+def test_how_far_a_query_looks_back_is_the_longest_of_its_ranges_and_of_its_offsets(promql, expected):
     assert look_back(promql) == timedelta(seconds=expected)
 
 

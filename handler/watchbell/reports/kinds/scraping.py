@@ -4,7 +4,6 @@ An answer alone is no proof: `… or vector(0)` has one also where nothing was s
 one that stayed low. Which alerting rules there are does not matter here: the questions are none.
 """
 
-import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from watchbell.clock import Clock
 from watchbell.errors import SourceError
 from watchbell.instants import epoch_seconds, format_minute, from_epoch_seconds
+from watchbell.reports.analysis.looking_back import look_back
 from watchbell.reports.analysis.questions import Query
 from watchbell.reports.interface import CoverageStatus, Event, Window
 from watchbell.reports.kinds.material import Material, Querier
@@ -24,11 +24,6 @@ STEP = timedelta(minutes=1)
 #: What Prometheus looks back for a value, and the longest hole that spoils nothing.
 LONGEST_HOLE = timedelta(minutes=5)
 NEVER = f"it has neither {' nor '.join(SIGNS)} to prove that it was scraping"
-
-_TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`")
-_RANGE = re.compile(r"\[\s*((?:\d+(?:ms|[smhdwy]))+)")
-_LENGTH = re.compile(r"(\d+)(ms|[smhdwy])")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 7 * 86400.0, "y": 365 * 86400.0}
 
 #: Whether a source, by its name, vouches for a stretch (Unix seconds) by its own account.
 Vouching = Callable[[str, float, float], bool]
@@ -78,13 +73,6 @@ def asked_from(query: Query, window: Window) -> datetime:
 
 def _is_instant(query: Query) -> bool:
     return query.for_minutes is None and look_back(query.promql) <= LONGEST_HOLE
-
-
-def look_back(promql: str) -> timedelta:
-    """Return the longest range that a query asks for, such as `[24h]`."""
-    ranges = [one[1] for one in _RANGE.finditer(_TEXT.sub('""', promql))]
-    lengths = [sum(int(count) * _SECONDS[unit] for count, unit in _LENGTH.findall(one)) for one in ranges]
-    return timedelta(seconds=min(max(lengths, default=0.0), _SECONDS["y"]))  # a timedelta cannot be of any length
 
 
 def scraping_of(querier: Querier, queries: Sequence[Query], window: Window, clock: Clock) -> Scraping:

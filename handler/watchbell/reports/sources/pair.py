@@ -8,7 +8,6 @@ A question that looks back is answered by the one that was scraping whenever any
 together, no other one knows.
 """
 
-import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from typing import TypeVar
 
 from watchbell.errors import SourceError
 from watchbell.instants import epoch_seconds, format_minute, from_epoch_seconds
+from watchbell.reports.analysis.looking_back import farthest_look_back
 from watchbell.reports.interface import AlertRule, Coverage, CoverageStatus, Evidence, Source
 from watchbell.reports.sources.prometheus import Prometheus, Watch
 from watchbell.reports.sources.prometheus_steps import Stretch
@@ -28,10 +28,6 @@ LONGEST_HOLE = timedelta(minutes=5)
 #: The values of two that watch the same are never quite the same.
 ALIKE = 0.1
 MOST_REACH = timedelta(days=92)
-RANGE = re.compile(r"\[\s*((?:\d+(?:ms|[smhdwy]))+)")
-OFFSET = re.compile(r"\boffset\s+((?:\d+(?:ms|[smhdwy]))+)", re.IGNORECASE)
-LENGTH = re.compile(r"(\d+)(ms|[smhdwy])")
-SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
 
 Member = TypeVar("Member")
 Found = TypeVar("Found")
@@ -74,7 +70,7 @@ class Pair:
         problems = [found for found in told if isinstance(found, str)]
         self._refuse(problems)
         answers = {number: found for number, found in enumerate(told) if not isinstance(found, str)}
-        if (reach := _reach(promql)) > LONGEST_HOLE and len(members) > 1:
+        if (reach := min(farthest_look_back(promql), MOST_REACH)) > LONGEST_HOLE and len(members) > 1:
             lost = self._lost(at - reach, at)
             spared = LONGEST_HOLE.total_seconds()
             least = min(lost[number] for number in answers)
@@ -96,7 +92,7 @@ class Pair:
         problems = []
         known: dict[tuple[tuple[str, str], ...], dict[float, float]] = {}
         members = self._queriers
-        if (reach := _reach(promql)) > LONGEST_HOLE and len(members) > 1:
+        if (reach := min(farthest_look_back(promql), MOST_REACH)) > LONGEST_HOLE and len(members) > 1:
             lost = self._lost(start - reach, end)
             members = [member for _, _, member in sorted(zip(lost, range(len(lost)), members, strict=True))]
         for found in self._side_by_side(
@@ -186,13 +182,6 @@ def _tried(member: Queriers, question: Callable[[], Found]) -> Found | str:
 
 def _length(stretches: Iterable[Stretch]) -> float:
     return sum(last - first for first, last in stretches)
-
-
-def _reach(promql: str) -> timedelta:
-    """Return how far a question looks back: ranges may be within ranges, and the same one is often there twice."""
-    found = [*{*RANGE.findall(promql)}, *{*OFFSET.findall(promql)}]
-    seconds = sum(int(count) * SECONDS[unit] for text in found for count, unit in LENGTH.findall(text))
-    return timedelta(seconds=min(seconds, MOST_REACH.total_seconds()))
 
 
 def _are_alike(answers: Iterable[Values]) -> bool:

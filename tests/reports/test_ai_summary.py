@@ -26,7 +26,7 @@ def server():
         yield scripted
 
 
-def built(server, *script, sources=None, asked=None, interface="openai", steps=6, tokens=100_000, seconds=20.0):
+def built(server, *script, sources=None, asked=None, interface="openai", steps=6, tokens=100_000, seconds=60.0):
     """Return the report of a model that answers with the script, and the built-in one without it."""
     server.script = list(script)
     sources = [Watching(episode())] if sources is None else sources

@@ -9,8 +9,7 @@ from fakes.monitoring import FakeMonitoring
 from fakes.told import END, START, Told, build, episode, lines, section, silence
 from watchbell.clock import SystemClock
 from watchbell.errors import ConfigError
-from watchbell.reports.interface import Coverage, CoverageStatus, Evidence
-from watchbell.reports.kinds.material import Querier
+from watchbell.reports.interface import Coverage, CoverageStatus, Evidence, Querier
 from watchbell.reports.sources.labelled import labelled
 from watchbell.settings import load_settings
 from watchbell.tasks import Kind

@@ -6,9 +6,9 @@ the system did. A pipeline turns a request into a report, or raises SourceError.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from watchbell.tasks import Kind
 
@@ -180,6 +180,19 @@ class Source(Protocol):
 
     def read(self, start: datetime, end: datetime) -> Evidence:
         """Read what happened in [start, end); a failure is a coverage entry, never an exception or an empty answer."""
+
+
+@runtime_checkable
+class Querier(Source, Protocol):
+    """A source that also answers PromQL questions."""
+
+    def ask(self, promql: str, at: datetime) -> list[tuple[dict[str, str], float]]:
+        """Return labels and value of each series at `at`; raises SourceError."""
+
+    def ask_range(
+        self, promql: str, start: datetime, end: datetime, *, step: timedelta
+    ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        """Return labels and (Unix seconds, value) points of each series over [start, end]; raises SourceError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

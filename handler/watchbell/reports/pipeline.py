@@ -7,8 +7,8 @@ from watchbell.clock import Clock, SystemClock
 from watchbell.errors import SourceError, WatchbellError
 from watchbell.reports import collector
 from watchbell.reports.analysis.hours import DEFAULT_HOURS, Hours
-from watchbell.reports.interface import Pipeline, Report, ReportRequest, Source
-from watchbell.reports.kinds.material import Material, Querier, notice
+from watchbell.reports.interface import Pipeline, Querier, Report, ReportRequest, Source
+from watchbell.reports.kinds.material import Material, notice
 from watchbell.reports.readings import READ_SECONDS, Readings
 from watchbell.tasks import Kind
 

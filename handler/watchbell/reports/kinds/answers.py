@@ -11,8 +11,7 @@ from watchbell.errors import SourceError
 from watchbell.instants import epoch_seconds, from_epoch_seconds
 from watchbell.reports import wording
 from watchbell.reports.analysis.questions import Points, Query, SeriesAnswer, at_once, each_series_once, over_time
-from watchbell.reports.interface import Section, Window
-from watchbell.reports.kinds.material import Querier
+from watchbell.reports.interface import Querier, Section, Window
 from watchbell.reports.kinds.scraping import LONGEST_HOLE, Scraping, Vouching, last_hole, scraping_of, span
 
 MOST_SERIES = 10

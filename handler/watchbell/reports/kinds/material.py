@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Protocol, runtime_checkable
 
 from watchbell.clock import Clock
 from watchbell.errors import SourceError
@@ -13,6 +11,7 @@ from watchbell.reports.findings import Findings, find
 from watchbell.reports.interface import (
     CoverageStatus,
     Number,
+    Querier,
     Report,
     ReportRequest,
     Section,
@@ -24,22 +23,6 @@ from watchbell.reports.wording import MAKE_WHOLE
 from watchbell.secrets.redaction import redact
 
 UNAVAILABLE = "pipeline unavailable: "
-
-
-@runtime_checkable
-class Querier(Protocol):
-    """A source that also answers PromQL questions."""
-
-    name: str
-    required: bool
-
-    def ask(self, promql: str, at: datetime) -> list[tuple[dict[str, str], float]]:
-        """Return labels and value of each series at `at`; raises SourceError."""
-
-    def ask_range(
-        self, promql: str, start: datetime, end: datetime, *, step: timedelta
-    ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
-        """Return labels and (Unix seconds, value) points of each series over [start, end]; raises SourceError."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

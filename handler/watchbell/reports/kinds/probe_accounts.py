@@ -11,8 +11,8 @@ from watchbell.errors import SourceError
 from watchbell.instants import epoch_seconds, from_epoch_seconds
 from watchbell.reports import wording
 from watchbell.reports.analysis.probe_history import ProbeHistory, State
-from watchbell.reports.interface import Coverage, CoverageStatus, Window
-from watchbell.reports.kinds.material import Material, Querier
+from watchbell.reports.interface import Coverage, CoverageStatus, Querier, Window
+from watchbell.reports.kinds.material import Material
 from watchbell.reports.probes.blackbox import METRIC, parse_selector, read_history
 from watchbell.reports.probes.interface import without_secrets
 from watchbell.reports.probes.running import Result

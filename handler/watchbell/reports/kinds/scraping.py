@@ -14,8 +14,8 @@ from watchbell.errors import SourceError
 from watchbell.instants import epoch_seconds, format_minute, from_epoch_seconds
 from watchbell.reports.analysis.looking_back import look_back
 from watchbell.reports.analysis.questions import Query
-from watchbell.reports.interface import CoverageStatus, Event, Window
-from watchbell.reports.kinds.material import Material, Querier
+from watchbell.reports.interface import CoverageStatus, Event, Querier, Window
+from watchbell.reports.kinds.material import Material
 from watchbell.reports.sources.alert_history import holes
 from watchbell.reports.sources.prometheus_proof import SIGNS
 from watchbell.reports.sources.prometheus_steps import longest_hole

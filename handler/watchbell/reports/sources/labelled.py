@@ -8,27 +8,15 @@ their labels it is told which of them made an alert.
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol, runtime_checkable
 
 from watchbell.errors import SourceError
 from watchbell.reports.analysis import matchers
-from watchbell.reports.interface import Evidence, Silence, Source
-
-
-@runtime_checkable
-class _Asked(Source, Protocol):
-    """A source that answers PromQL questions too."""
-
-    def ask(self, promql: str, at: datetime) -> list[tuple[dict[str, str], float]]: ...
-
-    def ask_range(
-        self, promql: str, start: datetime, end: datetime, *, step: timedelta
-    ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]: ...
+from watchbell.reports.interface import Evidence, Querier, Silence, Source
 
 
 def labelled(source: Source, labels: Mapping[str, str]) -> Source:
     """Return the source with labels added to what it tells; it can be asked questions if it could before."""
-    return LabelledQuerier(source, labels) if isinstance(source, _Asked) else Labelled(source, labels)
+    return LabelledQuerier(source, labels) if isinstance(source, Querier) else Labelled(source, labels)
 
 
 class Labelled:
@@ -59,9 +47,9 @@ class Labelled:
 class LabelledQuerier(Labelled):
     """Adds labels to the answers of questions, too."""
 
-    _source: _Asked
+    _source: Querier
 
-    def __init__(self, source: _Asked, labels: Mapping[str, str]) -> None:
+    def __init__(self, source: Querier, labels: Mapping[str, str]) -> None:
         super().__init__(source, labels)
 
     def ask(self, promql: str, at: datetime) -> list[tuple[dict[str, str], float]]:
